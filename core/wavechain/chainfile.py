@@ -1,0 +1,102 @@
+"""Chain files: TOML first; JSON and (safe) YAML read into the same model. Errors name file and line.
+
+    name = "voice"
+
+    [[stage]]
+    use = "highpass"
+    cutoff_hz = 80
+
+    [[stage]]
+    use = "mix"
+    wet = 0.3
+    [[stage.stages]]
+    use = "reverb"
+
+    [output]
+    format = "flac"
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wavechain.errors import ChainFileError, WavechainError
+
+if TYPE_CHECKING:
+    from wavechain.chain import Chain
+
+MAX_BYTES = 1 << 20
+
+
+def load(path: Path) -> Chain:
+    """Raises ChainFileError (unreadable, not a chain), ParameterError, UnknownStageError …, each naming the line."""
+    from wavechain.chain import Chain
+
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ChainFileError(f"{path}: larger than {MAX_BYTES >> 20} MiB; is it a chain?", hint="a chain file.")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ChainFileError(f"{path}: {(error.strerror or str(error)).lower()}.", hint="check the name.") from None
+    except UnicodeDecodeError:
+        raise ChainFileError(f"{path}: not a text file.", hint="a chain file in TOML, JSON or YAML.") from None
+    data = _parse(path, text)
+    try:
+        return Chain.from_dict(data)
+    except WavechainError as error:
+        line = _line_of(text, error.message)
+        raise error.at(f"{path}:{line}" if line else str(path)) from None
+
+
+def to_toml(chain: Chain) -> str:
+    """The chain as a TOML file that `load` reads back to an equal chain."""
+    import tomli_w
+
+    return tomli_w.dumps(chain.to_dict())
+
+
+def _parse(path: Path, text: str) -> Mapping[str, Any]:
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".json":
+            data = json.loads(text)
+        elif suffix in (".yaml", ".yml"):
+            data = _yaml(path, text)
+        else:
+            data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ChainFileError(f"{path}: {error}.", hint="correct the syntax there.") from None
+    if not isinstance(data, Mapping):
+        raise ChainFileError(f"{path}: a chain is a table with a list named stage.", hint='[[stage]] use = "gain".')
+    return data
+
+
+def _yaml(path: Path, text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ChainFileError(f"{path}: {error}.", hint="correct the syntax there.") from None
+
+
+def _line_of(text: str, message: str) -> int:
+    """The line that an error is about: where the key or the stage that it quotes stands, in the stage it counts."""
+    lines = text.splitlines()
+    start = 0
+    if counted := re.search(r"stage (\d+)", message):
+        headers = [number for number, line in enumerate(lines) if re.search(r"\[\[stage\]\]|\buse\b['\"]?\s*[=:]", line)]
+        tables = [number for number, line in enumerate(lines) if "[[stage]]" in line] or headers
+        if int(counted[1]) <= len(tables):
+            start = tables[int(counted[1]) - 1]
+    quoted = re.findall(r"'([^']+)'", message) + re.findall(r"(\w+) = ", message)
+    for word in quoted:
+        for number in range(start, len(lines)):
+            if word in lines[number]:
+                return number + 1
+    return start + 1 if start else 0

@@ -1,0 +1,68 @@
+"""Opening inputs: which loader reads a path, and what is said when none can."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from wavechain.errors import MissingDependencyError, UnreadableError, WavechainError
+from wavechain.origins import FileOrigin
+from wavechain.registry import registry
+from wavechain.stages import Loader
+
+STDIO = Path("-")
+
+
+def open_input(path: Path) -> FileOrigin:
+    """The first loader that understands *path*: those registered for its suffix, then the others.
+
+    Raises  UnreadableError naming the file: missing, a folder, not permitted, empty, or not audio
+    """
+    if path == STDIO:
+        return _open_with_any(_from_stdin(), "standard input")
+    name = str(path)
+    try:
+        if path.is_dir():
+            raise UnreadableError(f"{name}: is a folder.", hint=f"{name}/*.flac, or -o FOLDER to process a folder.")
+        with path.open("rb") as file:
+            if not file.read(1) and path.is_file():
+                raise UnreadableError(f"{name}: is empty (0 bytes).", hint="copy the file again from its origin.")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UnreadableError(f"{name}: {reason}.", hint="check the name and its permissions.") from None
+    return _open_with_any(path, name)
+
+
+def _open_with_any(path: Path, name: str) -> FileOrigin:
+    reg = registry()
+    suffix = path.suffix.lower()
+    mine = reg.loaders_for(suffix) if suffix else []
+    candidates = [*mine, *(spec for spec in reg.stages("loader") if spec not in mine)]
+    first: WavechainError | None = None
+    for spec in candidates:
+        try:
+            loader = reg.load(spec)()
+            assert isinstance(loader, Loader)
+            return FileOrigin(loader, path, name)
+        except MissingDependencyError as error:
+            if spec in mine or suffix in spec.extensions:
+                first = first or error
+        except UnreadableError as error:
+            first = first or error
+    raise (first or UnreadableError(f"{name}: no loader is installed.", hint="wavechain plugins list.")).at(name)
+
+
+def _from_stdin() -> Path:
+    """Standard input as a file: decoders seek, pipes do not. Removed when the process ends."""
+    import atexit
+    import shutil
+
+    handle = tempfile.NamedTemporaryFile(prefix="wavechain-stdin-", delete=False)  # noqa: SIM115 - outlives this call
+    path = Path(handle.name)
+    atexit.register(path.unlink, missing_ok=True)
+    with handle:
+        shutil.copyfileobj(sys.stdin.buffer, handle, 1 << 20)
+    if not path.stat().st_size:
+        raise UnreadableError("standard input: is empty (0 bytes).", hint="wavechain run - out.wav < in.wav.")
+    return path

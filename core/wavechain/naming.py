@@ -1,0 +1,178 @@
+"""Names of outputs: which files to process, and where each result goes.
+
+A template names the output of each input with fields in braces:
+
+    {folder}  the input's folder, relative to the folder that was given     {stem}, {ext}, {name}  parts of its name
+    {index}   its number in the run                                         {title}, {artist} …    its tags
+
+Tags come from strangers: whatever they hold, a field becomes one harmless path component.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import string
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavechain.errors import OutputExistsError, UnreadableError, UsageError, nearest
+from wavechain.registry import registry
+
+PATH_FIELDS = ("folder", "stem", "ext", "name", "index")
+TAG_FIELDS = ("title", "artist", "album", "albumartist", "date", "genre", "tracknumber", "discnumber", "composer")
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to make."""
+
+    source: Path
+    output: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file to process, and the folder that was named to find it."""
+
+    path: Path
+    root: Path
+
+
+def collect(arguments: Sequence[str]) -> list[Input]:
+    """Files for what a person names: files, folders (all audio in them, sorted), patterns such as ``**/*.flac``.
+
+    Raises  UnreadableError for a folder or pattern without any audio. A missing file is found when it is its turn.
+    """
+    found: dict[Path, Input] = {}
+    for argument in arguments:
+        path = Path(argument)
+        if argument == "-":
+            inputs = [Input(path, path)]
+        elif path.is_dir():
+            inputs = [Input(file, path) for file in _audio_below(path)]
+            if not inputs:
+                raise UnreadableError(f"{argument}: holds no audio files.", hint="another folder.")
+        elif not path.exists() and glob.has_magic(argument):
+            files = sorted(Path(name) for name in glob.glob(argument, recursive=True) if Path(name).is_file())
+            root = Path(re.split(r"[*?\[]", argument)[0] + "x").parent
+            inputs = [Input(file, root) for file in files]
+            if not inputs:
+                raise UnreadableError(f"{argument}: no file matches.", hint="quotes around a pattern with **.")
+        else:
+            inputs = [Input(path, path.parent)]
+        for item in inputs:
+            found.setdefault(item.path, item)
+    return list(found.values())
+
+
+def _audio_below(folder: Path) -> list[Path]:
+    suffixes = {extension for spec in registry().stages("loader") for extension in spec.extensions}
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def jobs_for(inputs: Sequence[Input], target: str, extension: str | None) -> list[Job]:
+    """Where each input's result goes.
+
+    target     a file (one input only), a folder (ending in / or existing: the tree below it mirrors the input's), or
+               a template
+    extension  of outputs that go to a folder, where another format was asked for
+
+    Raises  OutputExistsError when two inputs would make the same file, UsageError for a bad template
+    """
+    if target == "-" or (not _is_folder(target) and not _fields(target)):
+        if len(inputs) > 1:
+            raise UsageError(f"{len(inputs)} inputs cannot all become {target!r}.", hint=f"-o {target}/ for a folder.")
+        return [Job(inputs[0].path, Path(target))]
+    if any(str(item.path) == "-" for item in inputs):
+        raise UsageError("standard input has no name to make an output name from.", hint="-o FILE, or -o -.")
+    if _is_folder(target):
+        target = f"{target.rstrip('/')}/{{folder}}/{{stem}}.{{ext}}"
+    jobs = [Job(item.path, _fill(target, item, index, extension)) for index, item in enumerate(inputs, 1)]
+    _refuse_collisions(jobs)
+    return jobs
+
+
+def make_folders(jobs: Iterable[Job]) -> None:
+    """Create the folders that folder and template targets imply."""
+    for job in jobs:
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _is_folder(target: str) -> bool:
+    return target != "-" and (target.endswith("/") or (not _fields(target) and Path(target).is_dir()))
+
+
+def _fields(template: str) -> list[str]:
+    try:
+        parsed = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise UsageError(f"output template {template!r}: {error}.", hint="{folder}/{stem}.{ext}.") from None
+    fields = []
+    for _, field, spec, conversion in parsed:
+        if field is None:
+            continue
+        known = (*PATH_FIELDS, *TAG_FIELDS)
+        if field not in known or conversion or (spec and not re.fullmatch(r"0?\d{1,2}", spec)):
+            guess = nearest(field, known)
+            raise UsageError(
+                f"output template {template!r}: no field {{{field}}}.",
+                hint=f"{{{guess}}}." if guess else f"one of {', '.join(known)}.",
+            )
+        fields.append(field)
+    return fields
+
+
+def _fill(template: str, item: Input, index: int, extension: str | None) -> Path:
+    needed = _fields(template)
+    values: dict[str, object] = {
+        "folder": "/".join(_component(part) for part in _relative_folder(item).parts) or ".",
+        "stem": _component(item.path.stem),
+        "ext": _component((extension or item.path.suffix).lstrip(".")),
+        "name": _component(item.path.name),
+        "index": index,
+    }
+    if set(needed) & set(TAG_FIELDS):
+        from wavechain.tags import read
+
+        tags, _ = read(item.path)
+        values |= {field: _component((tags.get(field) or ("unknown",))[0]) for field in TAG_FIELDS}
+    text = "".join(
+        literal + (format(values[field], spec or "") if field is not None and isinstance(values[field], int)
+                   else str(values[field]) if field is not None else "")
+        for literal, field, spec, _ in string.Formatter().parse(template)
+    )
+    return Path(text)
+
+
+def _relative_folder(item: Input) -> Path:
+    try:
+        return item.path.parent.relative_to(item.root)
+    except ValueError:
+        return Path()
+
+
+def _component(text: str) -> str:
+    """One path component that cannot climb, hide, or upset a file system."""
+    clean = _FORBIDDEN.sub("_", text).strip(" .")[:120].rstrip(" .")
+    if not clean or clean.split(".")[0].lower() in _RESERVED:
+        clean = f"_{clean}"
+    return clean
+
+
+def _refuse_collisions(jobs: Sequence[Job]) -> None:
+    seen: dict[str, Job] = {}
+    for job in jobs:
+        other = seen.setdefault(str(job.output).casefold(), job)
+        if other is not job:
+            raise OutputExistsError(
+                f"{other.source} and {job.source} would both become {job.output}.",
+                hint="-o 'OUT/{folder}/{name}.{ext}', or process them apart.",
+            )

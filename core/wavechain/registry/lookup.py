@@ -1,0 +1,288 @@
+"""`Registry`: names to stages, stages to names, suffixes to loaders and writers."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from wavechain.errors import (
+    AmbiguousStageError,
+    ChainError,
+    MissingDependencyError,
+    PluginError,
+    UnknownStageError,
+    UsageError,
+    nearest,
+)
+from wavechain.registry.discovery import discover, explain
+from wavechain.registry.register import CORE
+from wavechain.registry.specs import PluginRecord, PresetSpec, StageSpec
+
+if TYPE_CHECKING:
+    from wavechain.stages import Stage
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def full_name(self) -> str: ...
+    @property
+    def plugin(self) -> str: ...
+    @property
+    def short(self) -> bool: ...
+    @property
+    def aliases(self) -> tuple[str, ...]: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+class Registry:
+    """What the plugins of this environment offer. Cheap to build, nothing heavy imported until `load`."""
+
+    def __init__(self, block: Collection[str] = (), prefer: Mapping[str, str] | None = None) -> None:
+        self._block = frozenset(block)
+        self._records = discover(self._block, prefer)
+        self._stages = [stage for record in self._records for stage in record.stages]
+        self._presets = [preset for record in self._records for preset in record.presets]
+        self._stages_by_name = _index(self._stages)
+        self._presets_by_name = _index(self._presets)
+        self._by_target = {stage.target: stage for stage in reversed(self._stages)}
+        self._classes: dict[str, type[Stage]] = {}
+
+    @classmethod
+    def from_environment(cls) -> Registry:
+        """As the environment variables say: see `wavechain.registry`."""
+        prefer = {}
+        for word in _words("WAVECHAIN_PREFER"):
+            name, equals, distribution = (part.strip() for part in word.partition("="))
+            if not (name and equals and distribution):
+                raise UsageError(
+                    f"WAVECHAIN_PREFER: {word!r} is not a plugin and a distribution.",
+                    hint="WAVECHAIN_PREFER=plugin=distribution,plugin=distribution",
+                )
+            prefer[name] = distribution
+        return cls(_words("WAVECHAIN_BLOCK"), prefer)
+
+    def plugins(self, name: str | None = None) -> list[PluginRecord]:
+        """Every plugin that was found, in whatever state, or those who claim *name*."""
+        return [record for record in self._records if name in (None, record.name)]
+
+    def stages(self, kind: str | None = None) -> list[StageSpec]:
+        """Every stage, also those whose packages are missing."""
+        return [stage for stage in self._stages if kind in (None, stage.kind)]
+
+    def presets(self) -> list[PresetSpec]:
+        return list(self._presets)
+
+    def problems(self) -> list[str]:
+        """What a person should hear about before a run, one line each; what they chose themselves is not among it."""
+        lines = [
+            f"plugin {record.label} is {_STATE_WORDS[record.state]}: {record.reason}. Try: {record.hint}"
+            for record in self._records
+            if record.state in ("broken", "conflict")
+        ]
+        found = {record.name for record in self._records} - {CORE}
+        for name in sorted(self._block - found):
+            guess = nearest(name, found)
+            meant = f"; the nearest is {guess!r}" if guess else ""
+            lines.append(
+                f"WAVECHAIN_BLOCK: there is no plugin {name!r} to block{meant}. Try: wavechain plugins list."
+            )
+        return lines
+
+    def find(self, name: str) -> StageSpec:
+        """The stage of that name, short or full, ready to be loaded.
+
+        Raises  UnknownStageError, AmbiguousStageError; MissingDependencyError when its packages are not installed
+        """
+        stage = self.lookup(name)
+        if stage.missing:
+            raise stage.missing_error()
+        return stage
+
+    def lookup(self, name: str) -> StageSpec:
+        """As `find`, but a stage whose packages are missing is found too: enough to describe it."""
+        found = self._stages_by_name.get(name, [])
+        if len(found) > 1:
+            both = " and ".join(stage.full_name for stage in found)
+            hint = f"{' or '.join(stage.full_name for stage in found)}."
+            raise AmbiguousStageError(f"{name!r} is the name of several stages: {both}.", hint=hint)
+        if not found:
+            raise UnknownStageError(self._unknown("stage", name, self._stages), hint="wavechain stages list.")
+        return found[0]
+
+    def preset(self, name: str) -> PresetSpec:
+        """The preset of that name, short or full. Raises ChainError."""
+        found = self._presets_by_name.get(name, [])
+        if len(found) > 1:
+            both = " or ".join(preset.full_name for preset in found)
+            raise ChainError(f"{name!r} is the name of several presets.", hint=f"{both}.")
+        if not found:
+            raise ChainError(self._unknown("preset", name, self._presets), hint="wavechain presets list.")
+        return found[0]
+
+    def load(self, stage: StageSpec | str) -> type[Stage]:
+        """The class of a stage, imported now if it was not before.
+
+        Raises  as `find`; PluginError when it cannot be imported or is not what it was registered as
+        """
+        spec = self.find(stage) if isinstance(stage, str) else stage
+        if spec.missing:
+            raise spec.missing_error()
+        if spec.full_name not in self._classes:
+            self._classes[spec.full_name] = _import(spec)
+        return self._classes[spec.full_name]
+
+    def name_of(self, cls: type[Stage]) -> str:
+        """The shortest name that means this class and no other.
+
+        Raises  PluginError for a class that no loaded plugin registered
+        """
+        spec = self._by_target.get(f"{cls.__module__}:{cls.__qualname__}") or self._reexported(cls)
+        if spec is None:
+            raise PluginError(
+                f"{cls.__module__}:{cls.__qualname__} is not registered by any loaded plugin.",
+                hint="wavechain plugins list.",
+            )
+        return spec.name if self._stages_by_name.get(spec.name) == [spec] else spec.full_name
+
+    def loaders_for(self, suffix: str) -> list[StageSpec]:
+        """Who can open files of that suffix (``.flac``), best first."""
+        return [stage for stage in self._serving("loader", suffix) if stage.available]
+
+    def writers_for(self, suffix: str) -> list[StageSpec]:
+        """Who can write files of that suffix (``.flac``), best first."""
+        return [stage for stage in self._serving("writer", suffix) if stage.available]
+
+    def unavailable_for(self, kind: str, suffix: str) -> list[StageSpec]:
+        """The loaders or writers of that suffix that would do, were their packages installed."""
+        return [stage for stage in self._serving(kind, suffix) if not stage.available]
+
+    def suffixes(self, kind: str) -> list[str]:
+        """All that the available loaders or writers serve, sorted."""
+        return sorted(
+            {suffix for stage in self.stages(kind) if stage.available for suffix in stage.extensions}
+        )
+
+    def check(self, plugin: str) -> list[str]:
+        """Everything that is wrong with a plugin, one line each: loads all its stages and opens all its presets."""
+        lines = []
+        for record in self.plugins(plugin):
+            if record.state not in ("loaded", "unavailable"):
+                lines.append(f"{record.label} is {_STATE_WORDS[record.state]}: {record.reason}.")
+            for stage in record.stages:
+                try:
+                    self.load(stage)
+                except PluginError as error:
+                    lines.append(str(error))
+            for preset in record.presets:
+                try:
+                    preset.read()
+                except (PluginError, OSError, UnicodeDecodeError) as error:
+                    lines.append(str(error))
+        return lines
+
+    def _serving(self, kind: str, suffix: str) -> list[StageSpec]:
+        wanted = suffix.lower()
+        serving = [stage for stage in self.stages(kind) if wanted in stage.extensions]
+        return sorted(serving, key=lambda stage: (-stage.priority, not stage.bundled, stage.full_name))
+
+    def _reexported(self, cls: type[Stage]) -> StageSpec | None:
+        """A class that its target names by another module than the one that defines it."""
+        for spec in self._stages:
+            module, _, name = spec.target.partition(":")
+            if getattr(sys.modules.get(module), name, None) is cls:
+                return spec
+        return None
+
+    def _unknown(self, what: str, name: str, known: Iterable[_Named]) -> str:
+        """Why there is no stage or preset of that name, as far as one can tell."""
+        plugin, dot, own = name.rpartition(".")
+        if dot:
+            records = self.plugins(plugin)
+            for record in records:
+                if record.state not in ("loaded", "unavailable") and len(records) == 1:
+                    state = _STATE_WORDS[record.state]
+                    return f"{what} {name!r} is not there: plugin {record.label} is {state}: {record.reason}."
+        same = [spec.full_name for spec in known if own in (spec.name, *spec.aliases)]
+        names = [word for spec in known for word in _names(spec)]
+        guess = same[0] if same else nearest(name.lower().replace("_", "-"), names)
+        near = f"; the nearest is {guess!r}" if guess else ""
+        absent = [
+            f"{record.name} is {_STATE_WORDS[record.state]}" for record in self._records if not record.stages
+        ]
+        maybe = f" (plugin {', '.join(absent)})" if absent else ""
+        return f"no {what} is called {name!r}{near}{maybe}."
+
+
+_STATE_WORDS = {
+    "loaded": "loaded",
+    "unavailable": "unavailable",
+    "blocked": "blocked",
+    "conflict": "in conflict",
+    "shadowed": "shadowed",
+    "broken": "broken",
+}
+
+
+def _index(specs: Iterable[N]) -> dict[str, list[N]]:
+    index: dict[str, list[N]] = {}
+    for spec in specs:
+        for name in _names(spec):
+            index.setdefault(name, []).append(spec)
+    return index
+
+
+def _names(spec: _Named) -> list[str]:
+    own = [spec.name, *spec.aliases]
+    return [f"{spec.plugin}.{name}" for name in own] + (own if spec.short else [])
+
+
+def _words(variable: str) -> list[str]:
+    return [word.strip() for word in os.environ.get(variable, "").split(",") if word.strip()]
+
+
+def _import(spec: StageSpec) -> type[Stage]:
+    module_name, _, class_name = spec.target.partition(":")
+    place = f"plugin {spec.plugin}: stage {spec.name} ({spec.target})"
+    hint = f"wavechain plugins check {spec.plugin}."
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        top = (getattr(error, "name", None) or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and top in spec.requires:
+            raise MissingDependencyError(f"{place} needs package {top}.", hint=spec.install) from error
+        raise PluginError(f"{place} cannot be loaded: {explain(error)}.", hint=hint) from error
+    wanted = _interface(spec)
+    if not (isinstance(found, type) and issubclass(found, wanted)):
+        raise PluginError(
+            f"{place} is registered as a {spec.kind} but is not a {wanted.__name__}.", hint=hint
+        )
+    if inspect.isabstract(found):
+        lacking = ", ".join(sorted(found.__abstractmethods__))
+        raise PluginError(f"{place} does not say how to {lacking}.", hint=hint)
+    return found
+
+
+def _interface(spec: StageSpec) -> type[Stage]:
+    from wavechain import stages
+
+    if spec.plugin == CORE:
+        return stages.StreamStage
+    kinds: dict[str, type[Stage]] = {
+        "loader": stages.Loader,
+        "transform": stages.FeatureTransform,
+        "effect": stages.Effect,
+        "model": stages.Model,
+        "trainer": stages.Trainer,
+        "writer": stages.Writer,
+    }
+    return kinds[spec.kind]

@@ -1,0 +1,173 @@
+"""What a plugin says about a stage, about a preset and about itself. All of it is text; nothing heavy is imported."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from wavechain.errors import MissingDependencyError, PluginError
+
+# The level of `register.stage` that this core understands. A plugin that needs more says so with `api=`.
+PLUGIN_API = 1
+
+# The distribution that brings the bundled plugins.
+HOME = "wavechain"
+
+KINDS = ("loader", "transform", "effect", "model", "trainer", "writer")
+
+State: TypeAlias = Literal["loaded", "unavailable", "blocked", "conflict", "shadowed", "broken"]
+
+
+def install_line(extra: str, packages: Iterable[str], *, distribution: str = HOME) -> str:
+    """What to type so that *packages* are there: the distribution's extra where it has one, else the packages."""
+    wanted = f"'{distribution}[{extra}]'" if extra else " ".join(packages)
+    return f"pip install {wanted}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSpec:
+    """One registered stage.
+
+    target      ``package.module:Class``, imported when the stage is first used
+    requires    import names of the packages it needs beyond its own distribution's
+    missing     those of them that are not installed
+    extra       the extra of its distribution that installs them
+    extensions  for loaders and writers, the suffixes they serve: ``(".wav", ".flac")``
+    priority    among several for one suffix, the highest is taken
+    short       whether it answers to its name alone, not only to ``plugin.name``
+    """
+
+    name: str
+    plugin: str
+    distribution: str
+    kind: str
+    summary: str
+    target: str
+    requires: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    extra: str = ""
+    api: int = 1
+    extensions: tuple[str, ...] = ()
+    priority: int = 0
+    short: bool = True
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.plugin}.{self.name}"
+
+    @property
+    def available(self) -> bool:
+        return not self.missing
+
+    @property
+    def bundled(self) -> bool:
+        return self.distribution == HOME
+
+    @property
+    def install(self) -> str:
+        """What to type when `missing` is not empty."""
+        # An ejected plugin (distribution wavechain-NAME) has no extras: they stayed with wavechain.
+        ejected = self.distribution == f"{HOME}-{self.plugin}"
+        return install_line("" if ejected else self.extra, self.missing, distribution=self.distribution)
+
+    def missing_error(self) -> MissingDependencyError:
+        return MissingDependencyError(
+            f"{self.full_name} needs {named(self.missing)}.", hint=f"{self.install}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresetSpec:
+    """A chain file that comes with a plugin. *path* is ``package:relative/file.toml``."""
+
+    name: str
+    plugin: str
+    summary: str
+    path: str
+    short: bool = True
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.plugin}.{self.name}"
+
+    @property
+    def file(self) -> Path:
+        """Where the chain file lies. Nothing of the package but its location is looked up.
+
+        Raises  PluginError when the package or the file is not there
+        """
+        package, _, relative = self.path.partition(":")
+        top, *below = package.split(".")
+        for folder in _locations(top):
+            candidate = Path(folder, *below, *relative.split("/"))
+            if candidate.is_file():
+                return candidate
+        raise PluginError(
+            f"preset {self.full_name}: there is no file {relative!r} in package {package}.",
+            hint=f"wavechain plugins check {self.plugin}.",
+        )
+
+    def read(self) -> str:
+        return self.file.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginRecord:
+    """One plugin that was found, whether or not it could be used.
+
+    loaded       at least one of its stages can be used (`missing` names packages that the others need)
+    unavailable  none can: packages are missing
+    blocked      the user blocked it; it was not imported
+    conflict     its name is claimed by another distribution too, or reserved; it was not imported
+    shadowed     another distribution of that name was preferred; it was not imported
+    broken       it could not be imported, or what it registered is wrong (`reason` says where)
+    """
+
+    name: str
+    distribution: str
+    version: str
+    entry: str
+    state: State
+    reason: str = ""
+    hint: str = ""
+    summary: str = ""
+    homepage: str = ""
+    stages: tuple[StageSpec, ...] = ()
+    presets: tuple[PresetSpec, ...] = ()
+
+    @property
+    def bundled(self) -> bool:
+        return self.distribution == HOME
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(package for stage in self.stages for package in stage.missing))
+
+    @property
+    def label(self) -> str:
+        """The plugin and who brought it: ``tremolo (wavechain-tremolo 0.3)``."""
+        return f"{self.name} ({self.distribution} {self.version})".replace(" )", ")")
+
+
+def named(packages: Iterable[str]) -> str:
+    """Packages as a reader wants them in a sentence: ``package torch``, ``packages torch, einops``."""
+    listed = list(packages)
+    return f"{'package' if len(listed) == 1 else 'packages'} {', '.join(listed)}"
+
+
+def is_installed(package: str) -> bool:
+    """Whether the top-level *package* could be imported, found out without importing it."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # already imported, by something that gave it no __spec__
+        return True
+
+
+def _locations(package: str) -> list[str]:
+    spec = importlib.util.find_spec(package)
+    return list(spec.submodule_search_locations or ()) if spec else []

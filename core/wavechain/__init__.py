@@ -48,7 +48,43 @@ _HOME = {
     "WavechainError": "errors",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = [
+    "Analysis",
+    "Audio",
+    "Bands",
+    "Block",
+    "Branch",
+    "Chain",
+    "Effect",
+    "Encoding",
+    "FeatureTransform",
+    "FixedBlocks",
+    "Loader",
+    "MeasuredEffect",
+    "Media",
+    "MidSide",
+    "Mix",
+    "Model",
+    "OutputOptions",
+    "Parallel",
+    "Picture",
+    "Processor",
+    "Report",
+    "RunOptions",
+    "Sink",
+    "Source",
+    "Spec",
+    "Stage",
+    "StreamStage",
+    "Trainer",
+    "WavechainError",
+    "WholeEffect",
+    "Window",
+    "Writer",
+    "__version__",
+    "param",
+    "pointwise",
+]
 
 if TYPE_CHECKING:
     from wavechain.audio import Audio, Media, Picture

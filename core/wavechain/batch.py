@@ -9,7 +9,7 @@ import contextlib
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Literal
@@ -80,7 +80,7 @@ def _attempt(chain: Chain, index: int, job: Job, options: RunOptions) -> Event:
         return Event("failed", index, job, error=error)
     except MemoryError:
         return Event("failed", index, job, error=MediaError(f"{job.source}: not enough memory.", hint="fewer --jobs."))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a fault of ours in one file must not end the run
         unexpected = StageError(
             f"{job.source}: unexpected {type(error).__name__}: {error}.", hint="--debug, and report it as a bug."
         )
@@ -107,11 +107,14 @@ class _Supervisor:
                 for connection in list(self._workers):
                     if self._todo and connection not in self._busy:
                         yield self._assign(connection)
-                for connection in wait(list(self._busy)):
-                    assert isinstance(connection, Connection)
+                for connection in self._readable():
                     yield self._receive(connection)
         finally:
             self._dismiss()
+
+    def _readable(self) -> list[Connection]:
+        ready = wait(list(self._busy))
+        return [connection for connection in self._busy if connection in ready]
 
     def _hire(self) -> None:
         ours, theirs = self._context.Pipe()
@@ -145,7 +148,9 @@ class _Supervisor:
             self._hire()
         code = process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        error = MediaError(f"{job.source}: the worker process died ({how}).", hint="that file alone, with --jobs 1 --debug.")
+        error = MediaError(
+            f"{job.source}: the worker process died ({how}).", hint="that file alone, with --jobs 1 --debug."
+        )
         return Event("failed", index, job, error=error)
 
     def _dismiss(self) -> None:
@@ -203,5 +208,3 @@ def worker_count(text: str | int) -> int:
 def total_seconds(reports: Sequence[Report]) -> float:
     """Seconds of audio in what was made."""
     return sum((report.spec.seconds or 0.0) for report in reports)
-
-

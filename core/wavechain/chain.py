@@ -72,7 +72,7 @@ class Chain:
     @classmethod
     def preset(cls, name: str) -> Chain:
         """One of the chains that plugins bring along: ``podcast``, ``broadcast`` …"""
-        return cls.load(registry().preset(name).path)
+        return cls.load(registry().preset(name).file)
 
     def to_toml(self) -> str:
         from wavechain.chainfile import to_toml
@@ -158,10 +158,11 @@ def stage_from(item: Any) -> Stage:
 
 def stage_to_dict(stage: Stage) -> dict[str, Any]:
     """``{"use": name, …}`` with the parameters that differ from their defaults."""
-    return {"use": registry().name_of(type(stage)), **_plain(stage)}
+    return {"use": registry().name_of(type(stage)), **plain(stage)}
 
 
-def _plain(model: BaseModel) -> dict[str, Any]:
+def plain(model: BaseModel) -> dict[str, Any]:
+    """The parameters that differ from their defaults, as plain data."""
     data = {}
     for name, info in type(model).model_fields.items():
         value = getattr(model, name)
@@ -175,7 +176,7 @@ def _plain_value(value: Any) -> Any:
     if isinstance(value, Stage):
         return stage_to_dict(value)
     if isinstance(value, BaseModel):
-        return _plain(value)
+        return plain(value)
     if isinstance(value, Mapping):
         return {str(key): _plain_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

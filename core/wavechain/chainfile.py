@@ -1,19 +1,19 @@
 """Chain files: TOML first; JSON and (safe) YAML read into the same model. Errors name file and line.
 
-    name = "voice"
+name = "voice"
 
-    [[stage]]
-    use = "highpass"
-    cutoff_hz = 80
+[[stage]]
+use = "highpass"
+cutoff_hz = 80
 
-    [[stage]]
-    use = "mix"
-    wet = 0.3
-    [[stage.stages]]
-    use = "reverb"
+[[stage]]
+use = "mix"
+wet = 0.3
+[[stage.stages]]
+use = "reverb"
 
-    [output]
-    format = "flac"
+[output]
+format = "flac"
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ def _line_of(text: str, message: str) -> int:
     lines = text.splitlines()
     start = 0
     if counted := re.search(r"stage (\d+)", message):
-        headers = [number for number, line in enumerate(lines) if re.search(r"\[\[stage\]\]|\buse\b['\"]?\s*[=:]", line)]
+        headers = [
+            number for number, line in enumerate(lines) if re.search(r"\[\[stage\]\]|\buse\b['\"]?\s*[=:]", line)
+        ]
         tables = [number for number, line in enumerate(lines) if "[[stage]]" in line] or headers
         if int(counted[1]) <= len(tables):
             start = tables[int(counted[1]) - 1]

@@ -128,7 +128,9 @@ class MidSide(Combinator):
 
     def open_node(self, spec: Spec, opening: Opening, path: str, place: str) -> Node:
         if spec.kind != "audio" or spec.channels != 2:
-            raise SpecMismatchError(f"{place} takes stereo audio; it is given {spec}.", hint="add channels:layout=stereo before it.")
+            raise SpecMismatchError(
+                f"{place} takes stereo audio; it is given {spec}.", hint="add channels:layout=stereo before it."
+            )
         return _fork(self, spec, opening, path, place, _ToMidSide(), _from_mid_side, inner=spec.with_channels(1))
 
 
@@ -138,7 +140,9 @@ class Bands(Combinator):
     With nothing in the bands the magnitude is flat; the phase is that of the crossover's all-pass.
     """
 
-    crossovers_hz: tuple[float, ...] = param(unit="Hz", help="Where to split: rising frequencies, one fewer than bands.")
+    crossovers_hz: tuple[float, ...] = param(
+        unit="Hz", help="Where to split: rising frequencies, one fewer than bands."
+    )
     bands: tuple[Branch, ...] = param(help="A chain for each band, lowest first.")
 
     if not TYPE_CHECKING:
@@ -181,7 +185,9 @@ class Inverse(StreamStage):
 
     def open(self, spec: Spec) -> Processor:
         if spec.recipe is None or not isinstance(spec.recipe, FeatureTransform):
-            raise SpecMismatchError(f"nothing says how these features were made: {spec}.", hint="a transform before it.")
+            raise SpecMismatchError(
+                f"nothing says how these features were made: {spec}.", hint="a transform before it."
+            )
         if spec.recipe.inverse_kind == "none":
             raise SpecMismatchError(f"{spec.recipe.stage_name()} has no inverse.", hint="another transform.")
         return spec.recipe.inverse(spec)
@@ -192,7 +198,7 @@ def _branch(value: Any) -> Any:
         return value
     if isinstance(value, dict):
         return Branch(**value)
-    return Branch(value)
+    return Branch(stages=value)
 
 
 def _fork(
@@ -228,7 +234,9 @@ def _sum(parts: list[Block], weights: Sequence[np.float32]) -> Block:
 def _from_mid_side(parts: list[Block]) -> Block:
     mid, side = parts
     if mid.shape[0] != 1 or side.shape[0] != 1:
-        raise SpecMismatchError(f"mid and side must stay one channel each; they end with {mid.shape[0]} and {side.shape[0]}.")
+        raise SpecMismatchError(
+            f"mid and side must stay one channel each; they end with {mid.shape[0]} and {side.shape[0]}."
+        )
     return np.concatenate([mid + side, mid - side])
 
 

@@ -182,7 +182,8 @@ class Leaf:
             )
         if not np.isfinite(block).all():
             raise NonFiniteError(
-                f"{self.place} made NaN or infinite samples.", hint="gentler parameters, or wavechain inspect on the input."
+                f"{self.place} made NaN or infinite samples.",
+                hint="gentler parameters, or wavechain inspect on the input.",
             )
         return np.ascontiguousarray(block)
 
@@ -355,7 +356,7 @@ class Fork:
         return self._emit(min(queue.steps for queue in self._queues))
 
     def finish(self) -> Iterator[Block]:
-        rest = self._splitter.finish() or [None] * len(self.branches)
+        rest: Sequence[Block | None] = self._splitter.finish() or [None] * len(self.branches)
         endings = [_ending(branch, part) for branch, part in zip(self.branches, rest, strict=True)]
         if self._listening:
             for branch, ending in zip(self.branches, endings, strict=True):
@@ -448,4 +449,3 @@ def prepare(stages: Sequence[Stage], origin: Origin, opening: Opening) -> Prepar
 
 def _cost(stage: Stage) -> float:
     return float(getattr(stage, "cost", 5.0))
-

@@ -37,18 +37,15 @@ def open_input(path: Path) -> FileOrigin:
 def _open_with_any(path: Path, name: str) -> FileOrigin:
     reg = registry()
     suffix = path.suffix.lower()
-    mine = reg.loaders_for(suffix) if suffix else []
-    candidates = [*mine, *(spec for spec in reg.stages("loader") if spec not in mine)]
+    mine = reg.loaders_for(suffix)
+    others = [spec for spec in reg.stages("loader") if spec.available and spec not in mine]
     first: WavechainError | None = None
-    for spec in candidates:
+    for spec in (*mine, *reg.unavailable_for("loader", suffix), *others):
         try:
             loader = reg.load(spec)()
             assert isinstance(loader, Loader)
             return FileOrigin(loader, path, name)
-        except MissingDependencyError as error:
-            if spec in mine or suffix in spec.extensions:
-                first = first or error
-        except UnreadableError as error:
+        except (MissingDependencyError, UnreadableError) as error:
             first = first or error
     raise (first or UnreadableError(f"{name}: no loader is installed.", hint="wavechain plugins list.")).at(name)
 

@@ -131,7 +131,7 @@ class Delivering:
         self._sink.write(samples)
         self.delivery.frames += block.shape[-1]
         if self._checksum is not None:
-            self._checksum = zlib.crc32(np.ascontiguousarray(samples), self._checksum)
+            self._checksum = zlib.crc32(np.ascontiguousarray(samples).data, self._checksum)
 
     def verify(self, loader: Loader, part: Path, spec: Spec) -> None:
         """Decode what was written and compare: bit for bit for lossless formats, the length for lossy ones."""
@@ -144,7 +144,7 @@ class Delivering:
                 frames += block.shape[-1]
                 if self._checksum is not None:
                     data: Any = exact.process(block) if exact is not None else block
-                    checksum = zlib.crc32(np.ascontiguousarray(data), checksum)
+                    checksum = zlib.crc32(np.ascontiguousarray(data).data, checksum)
         if frames != self.delivery.frames:
             raise UnreadableError(
                 f"{self._name}: {self.delivery.frames} frames were written, {frames} come back: not kept.",
@@ -195,7 +195,9 @@ def deliver(
             f"(peak {_db(delivery.over_peak):+.2f} dBFS). Try: --overs limit, or less gain."
         )
     if delivery.tags_lost:
-        delivery.warnings.append(f"{path}: {encoding.container} cannot hold these tags: {', '.join(delivery.tags_lost)}.")
+        delivery.warnings.append(
+            f"{path}: {encoding.container} cannot hold these tags: {', '.join(delivery.tags_lost)}."
+        )
     return delivery
 
 

@@ -70,7 +70,7 @@ def collect(arguments: Sequence[str]) -> list[Input]:
 
 
 def _audio_below(folder: Path) -> list[Path]:
-    suffixes = {extension for spec in registry().stages("loader") for extension in spec.extensions}
+    suffixes = registry().suffixes("loader")
     return sorted(
         path
         for path in folder.rglob("*")
@@ -145,8 +145,14 @@ def _fill(template: str, item: Input, index: int, extension: str | None) -> Path
         tags, _ = read(item.path)
         values |= {field: _component((tags.get(field) or ("unknown",))[0]) for field in TAG_FIELDS}
     text = "".join(
-        literal + (format(values[field], spec or "") if field is not None and isinstance(values[field], int)
-                   else str(values[field]) if field is not None else "")
+        literal
+        + (
+            format(values[field], spec or "")
+            if field is not None and isinstance(values[field], int)
+            else str(values[field])
+            if field is not None
+            else ""
+        )
         for literal, field, spec, _ in string.Formatter().parse(template)
     )
     return Path(text)

@@ -52,7 +52,8 @@ class Origin(ABC):
         origin.progress = self.progress
         return origin
 
-    def close(self) -> None: ...
+    def close(self) -> None:  # noqa: B027 - most origins hold nothing
+        """Let go of what this origin holds on disk."""
 
 
 class FileOrigin(Origin):

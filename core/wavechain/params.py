@@ -41,7 +41,9 @@ def param(
     unit     ``"Hz"``, ``"dB"``, ``"s"`` … as shown to a person
     ge, gt, le, lt  the legal range
     """
-    return Field(default, description=help, ge=ge, gt=gt, le=le, lt=lt, json_schema_extra={"unit": unit} if unit else None)
+    return Field(
+        default, description=help, ge=ge, gt=gt, le=le, lt=lt, json_schema_extra={"unit": unit} if unit else None
+    )
 
 
 @dataclass(frozen=True, slots=True)

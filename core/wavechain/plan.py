@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wavechain.chain import Chain, stage_to_dict
+from wavechain.chain import Chain, plain
 from wavechain.combinators import Combinator
 from wavechain.engine import Leaf, Listen, Opening
 from wavechain.errors import (
-    MissingDependencyError,
     OutputExistsError,
     SpecMismatchError,
     TooLargeError,
@@ -106,7 +105,9 @@ def plan_origin(chain: Chain, source: Path, output: Path, origin: FileOrigin, op
         series = opening.series(chain.stages, origin.spec)
         spec = series.spec
         if spec.kind != "audio":
-            raise SpecMismatchError(f"the chain ends with {spec}, which no file can hold.", hint="inverse as last stage.")
+            raise SpecMismatchError(
+                f"the chain ends with {spec}, which no file can hold.", hint="inverse as last stage."
+            )
         suffix = _suffix(chain, output)
         writer = find_writer(suffix)
         encoding = writer.encoding(suffix, spec, origin.media, chain.output)
@@ -120,8 +121,7 @@ def plan_origin(chain: Chain, source: Path, output: Path, origin: FileOrigin, op
 
 def _step(leaf: Leaf | Listen, chain: Chain) -> Step:
     stage = stage_at(chain.stages, leaf.place)
-    parameters = stage_to_dict(stage) if stage is not None else {}
-    parameters.pop("use", None)
+    parameters = plain(stage) if stage is not None else {}
     measured = isinstance(stage, MeasuredEffect)
     return Step(leaf.place, parameters, leaf.spec, leaf.latency, leaf.tail, measured)
 
@@ -156,20 +156,11 @@ def _suffix(chain: Chain, output: Path) -> str:
 def find_writer(suffix: str) -> Writer:
     """The best writer for a file suffix. Raises UsageError (none known) or MissingDependencyError (not installed)."""
     reg = registry()
-    missing: MissingDependencyError | None = None
-    for spec in reg.writers_for(suffix):
+    for spec in (*reg.writers_for(suffix), *reg.unavailable_for("writer", suffix)):
         writer = reg.load(spec)()
         assert isinstance(writer, Writer)
         return writer
-    for spec in reg.stages("writer"):
-        if suffix in spec.extensions:
-            try:
-                reg.load(spec)
-            except MissingDependencyError as error:
-                missing = error
-    if missing is not None:
-        raise missing
-    known = sorted({extension for spec in reg.stages("writer") for extension in spec.extensions})
+    known = reg.suffixes("writer")
     if not suffix:
         raise UsageError("the output name has no suffix that says its format.", hint=f"one of {' '.join(known)}.")
     guess = nearest(suffix, known)

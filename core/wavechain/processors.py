@@ -136,7 +136,7 @@ class Window(Processor):
 class Whole(Processor):
     """Collects the whole stream in a memory-mapped temporary file and hands it to `function` at the end.
 
-    Always right, never light: use it when a method truly needs everything. The plan prices it and refuses above a limit.
+    Always right, never light: for methods that truly need everything. Refused above a size limit.
     """
 
     def __init__(self, spec: Spec, function: Callable[[Block], Block], *, in_spec: Spec | None = None) -> None:

@@ -77,7 +77,7 @@ def _execute(plan: Plan) -> Report:
     blocks = _limited(prepared, plan) if chain.output.overs == "limit" else prepared.blocks
     if after is not None:
         blocks = after.tap(blocks)
-    with _destination(plan) as path:
+    with _Destination(plan) as path:
         delivery = deliver(
             _not_empty(blocks, plan),
             path,
@@ -185,10 +185,12 @@ def _not_empty(blocks: Iterator[Block], plan: Plan) -> Iterator[Block]:
         frames += block.shape[-1]
         yield block
     if not frames:
-        raise EmptyAudioError("nothing is left after the chain: no output is written.", hint="wavechain plan shows where.")
+        raise EmptyAudioError(
+            "nothing is left after the chain: no output is written.", hint="wavechain plan shows where."
+        )
 
 
-class _destination:
+class _Destination:
     """Where the file is written: the output itself, or for standard output a temporary file that is copied there."""
 
     def __init__(self, plan: Plan) -> None:

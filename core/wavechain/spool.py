@@ -35,7 +35,7 @@ class Spool:
         try:
             if self._file is None:
                 self._file = _temporary_file()
-            data = memoryview(np.ascontiguousarray(block)).cast("B")
+            data = np.ascontiguousarray(block).data.cast("B")
             while data:
                 data = data[self._file.write(data) or 0 :]
         except OSError as error:
@@ -50,7 +50,7 @@ class Spool:
         self._file.seek(0)
         for length in self._lengths:
             block = np.empty((*self.spec.shape, length), np.float32)
-            self._file.readinto(memoryview(block).cast("B"))  # type: ignore[attr-defined]
+            self._file.readinto(block.data.cast("B"))  # type: ignore[attr-defined]
             yield block
 
     def whole(self) -> Block:

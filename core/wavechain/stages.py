@@ -197,7 +197,8 @@ class Source(ABC):
     def read(self, frames: int) -> Block:
         """The next *frames* frames, fewer only at the end, none after it. Shape (channels, frames), C-contiguous."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:  # noqa: B027 - some sources hold nothing open
+        """Close the file."""
 
     def __enter__(self) -> Self:
         return self

@@ -57,9 +57,7 @@ def test_the_take_is_small_named_and_free():
 
 
 def test_the_take_is_some_eleven_units_too_quiet(take):
-    state = pyebur128.R128State(
-        2, 44_100, pyebur128.MeasurementMode.MODE_I | pyebur128.MeasurementMode.MODE_LRA
-    )
+    state = pyebur128.R128State(2, 44_100, pyebur128.MeasurementMode.MODE_I | pyebur128.MeasurementMode.MODE_LRA)
     state.add_frames(take.ravel(), len(take))
     assert pyebur128.get_loudness_global(state) == approx(-27, abs=0.3)
     assert pyebur128.get_loudness_range(state) > 8, "uneven: a compressor has something to do"

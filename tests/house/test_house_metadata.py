@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from wavechain.registry.discovery import CORE, RESERVED
 
 HOUSE = Path(__file__).parents[2]
 ROOT = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))
@@ -35,6 +36,7 @@ LISTS = {
         re.split(r"\s*\|\s*", ROOT["tool"]["importlinter"]["contracts"][0]["layers"][0]),
         "wavechain_{0}",
     ),
+    "wavechain.registry.discovery.RESERVED": (RESERVED - {CORE}, "{0}"),
 }
 
 
@@ -63,9 +65,7 @@ def test_what_a_plugin_needs_the_base_or_an_extra_installs(name):
     needed = set(PLUGINS[name]["project"]["dependencies"]) - {"wavechain>=0.1"}
     extras = PROJECT["optional-dependencies"]
     offered = set(PROJECT["dependencies"]).union(*extras.values())
-    assert needed <= offered, (
-        "bounds must agree to the letter, or the ejected plugin would behave differently"
-    )
+    assert needed <= offered, "bounds must agree to the letter, or the ejected plugin would behave differently"
 
 
 @each_plugin

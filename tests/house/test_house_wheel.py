@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).parents[2]
-PACKAGES = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"][
-    "targets"
-]["wheel"]["packages"]
+PACKAGES = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
+    "wheel"
+]["packages"]
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ Source: S. Linkwitz, Active crossover networks for noncoincident drivers, JAES 2
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def split_sos(crossovers_hz: Sequence[float], sample_rate: float) -> tuple[Float
         raise ParameterError("A crossover needs at least one frequency.", hint="crossovers_hz = [200, 2000].")
     for crossover_hz in crossovers_hz:
         check_frequency(crossover_hz, sample_rate, "crossover_hz")
-    for lower, upper in zip(crossovers_hz, crossovers_hz[1:], strict=False):
+    for lower, upper in pairwise(crossovers_hz):
         if not lower < upper:
             raise ParameterError(
                 f"Crossovers must rise, {upper:g} Hz comes after {lower:g} Hz.", hint="sort crossovers_hz."
@@ -47,9 +48,7 @@ def split_sos(crossovers_hz: Sequence[float], sample_rate: float) -> tuple[Float
     bands = []
     for band in range(len(crossovers_hz) + 1):
         sections = [highpass(below_hz, sample_rate) for below_hz in crossovers_hz[:band] for _ in range(2)]
-        sections += [
-            lowpass(above_hz, sample_rate) for above_hz in crossovers_hz[band : band + 1] for _ in range(2)
-        ]
+        sections += [lowpass(above_hz, sample_rate) for above_hz in crossovers_hz[band : band + 1] for _ in range(2)]
         sections += [all_pass(later_hz, sample_rate) for later_hz in crossovers_hz[band + 1 :]]
         bands.append(np.vstack(sections))
     return tuple(bands)

@@ -5,9 +5,10 @@ of 2 LSB peak to peak, added before rounding, makes mean and variance of the err
 is left is a steady hiss of 3/12 LSB^2, 4.8 dB above the bare rounding error.
 
 Conventions
-    LSB    one step of the target depth; full scale runs from -2^(bits-1) to 2^(bits-1) - 1, so +1.0 lies one
-           step beyond it and -1.0 does not
-    over   a sample that rounding alone, without the noise, would put outside that range
+    LSB    one step of the target depth; the integers run from -2^(bits-1) to 2^(bits-1) - 1
+    over   a sample beyond -1.0 or +1.0. A sample of exactly +1.0 (a peak normalised to 0 dBFS, or the top code of a
+           24-bit file on its way to 16) has no integer of its own: it becomes the highest one, at most
+           1 LSB away, and is not an over.
 Source     S. P. Lipshitz, R. A. Wannamaker, J. Vanderkooy, "Quantization and Dither: A Theoretical Survey",
            J. Audio Eng. Soc. 40 (1992)
 """
@@ -18,6 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from wavechain.errors import NonFiniteError, ParameterError
+
+Float32 = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32 | np.float64]
+Integers = npt.NDArray[np.int16 | np.int32]
 
 # Frames quantised at a time, and the unit in which noise is drawn: counted from the start of the stream, so that
 # the noise does not depend on how the signal is cut. Small enough for the work arrays to stay in the cache.
@@ -47,23 +52,23 @@ class Quantiser:
         self.dither = dither and bits < 32
         self.overs = 0
         self.over_peak = 0.0
-        self._dtype: type[np.int16] | type[np.int32] = np.int16 if bits <= 16 else np.int32
+        self._dtype: type[np.int16 | np.int32] = np.int16 if bits <= 16 else np.int32
         self._shift = (16 if bits <= 16 else 32) - bits
         # float32 holds 24 bits: enough for 16 and a dither 8 bits finer, or for exactly 24 without any.
         fits_float32 = bits <= (16 if self.dither else 24)
-        self._work: type[np.float32] | type[np.float64] = np.float32 if fits_float32 else np.float64
+        self._work: type[np.float32 | np.float64] = np.float32 if fits_float32 else np.float64
         self._scale = self._work(2.0 ** (bits - 1))
         self._bottom = -(2.0 ** (bits - 1))
         self._top = 2.0 ** (bits - 1) - 1.0
         self._generator = np.random.SFC64(seed)
-        self._noise = np.empty((channels, 0), self._work)
+        self._noise: Floats = np.empty((channels, 0), self._work)
 
-    def process(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.int16] | npt.NDArray[np.int32]:
+    def process(self, block: Float32) -> Integers:
         """The integers of *block*."""
         if block.ndim != 2 or block.shape[0] != self.channels:
             raise ValueError(f"expected blocks of shape ({self.channels}, frames), got {block.shape}")
         frames = block.shape[1]
-        out = np.empty((frames, self.channels), self._dtype)
+        out: Integers = np.empty((frames, self.channels), self._dtype)
         start = 0
         while start < frames:
             steps = min(_PIECE, frames - start)
@@ -78,16 +83,19 @@ class Quantiser:
             start += steps
         return out
 
-    def _rounded(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16] | npt.NDArray[np.int32]:
-        scaled = np.multiply(samples, self._scale, dtype=self._work)
+    def _rounded(self, samples: Float32) -> Integers:
+        with np.errstate(over="ignore"):
+            scaled = np.multiply(samples, self._scale, dtype=self._work)
         lowest, highest = float(scaled.min()), float(scaled.max())
         if not (np.isfinite(lowest) and np.isfinite(highest)):
             raise NonFiniteError(
                 f"A sample that is NaN or infinite cannot be written as {self.bits}-bit integers.",
                 hint="--debug to see which stage made it.",
             )
-        if highest > self._top or lowest < self._bottom:
-            self._count_overs(scaled)
+        if highest > -self._bottom or lowest < self._bottom:
+            beyond = np.abs(scaled) > -self._bottom
+            self.overs += int(np.count_nonzero(beyond))
+            self.over_peak = max(self.over_peak, max(highest, -lowest) / float(self._scale))
         if self.dither:
             steps = samples.shape[1]
             scaled += self._noise[:, :steps]
@@ -96,19 +104,12 @@ class Quantiser:
         # The noise reaches 1 LSB and rounding another half: only near full scale is there anything to clip.
         if highest > self._top - 1.5 or lowest < self._bottom + 1.5:
             np.clip(scaled, self._bottom, self._top, out=scaled)
-        whole = scaled.astype(self._dtype)
+        whole: Integers = scaled.astype(self._dtype)
         if self._shift:
             np.left_shift(whole, self._shift, out=whole)
         return whole
 
-    def _count_overs(self, scaled: npt.NDArray[np.floating]) -> None:
-        whole = np.rint(scaled)
-        beyond = scaled[(whole > self._top) | (whole < self._bottom)]
-        if beyond.size:
-            self.overs += int(beyond.size)
-            self.over_peak = max(self.over_peak, float(np.abs(beyond).max()) / float(self._scale))
-
-    def _draw(self) -> npt.NDArray[np.floating]:
+    def _draw(self) -> Floats:
         """The next piece of triangular noise, in LSB: the difference of two uniform 15-bit numbers.
 
         One 64-bit number holds four uniform ones, and their differences are symmetric about 0 and never leave
@@ -116,4 +117,6 @@ class Quantiser:
         """
         uniform = self._generator.random_raw(self.channels * _PIECE // 2).view(np.int16) >> 1
         first, second = uniform.reshape(2, self.channels, _PIECE)
-        return np.multiply(np.subtract(first, second), self._work(2.0**-15), dtype=self._work)
+        noise: Floats = np.subtract(first, second).astype(self._work)
+        noise *= self._work(2.0**-15)
+        return noise

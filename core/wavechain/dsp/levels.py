@@ -123,7 +123,8 @@ class LevelMeter:
         self._sum_of_squares += squares.sum(axis=1)
         if windows.shape[2] == self._window or not self._window_powers:
             self._window_powers.frombytes((squares.mean(axis=0) / windows.shape[2]).tobytes())
-        if peak.max() >= FULL_SCALE_16_BIT or np.fmax.reduce(np.abs(self._edge), axis=None) >= FULL_SCALE_16_BIT:
+        at_edge = np.fmax.reduce(np.abs(self._edge), axis=None)
+        if peak.max() >= FULL_SCALE_16_BIT or at_edge >= FULL_SCALE_16_BIT:
             self._count_clipped(chunk)
         else:
             self._remember(chunk)

@@ -189,7 +189,7 @@ class _HopPowers:
         self._filtered = np.empty((len(weights), QUANTUM))
         self._frames = 0
         self._open = 0.0  # energy since the last complete tenth of a hop
-        self._tenths = np.empty(0)  # energies of the last complete tenths, as many as a momentary window looks back
+        self._tenths = np.empty(0)  # energies of the last complete tenths, one less than 400 ms of them
         self._hops = array("d")
 
     def hops(self) -> Float64:

@@ -128,9 +128,7 @@ def _butterworth(cutoff_hz: float, sample_rate: float, order: int, *, high: bool
     """Poles evenly on a half circle: pairs with q = 1 / (2 cos angle), gentle ones first, so that no section
     between overshoots; an odd order has one real pole more."""
     if not 1 <= order <= MAX_ORDER:
-        raise ParameterError(
-            f"order = {order} is not between 1 and {MAX_ORDER}.", hint=f"order = {MAX_ORDER} or less."
-        )
+        raise ParameterError(f"order = {order} is not between 1 and {MAX_ORDER}.", hint=f"order = {MAX_ORDER} or less.")
     check_frequency(cutoff_hz, sample_rate, "cutoff_hz")
     half_angle = math.pi * cutoff_hz / sample_rate
     # (1 - cos w0) / 2 and (1 + cos w0) / 2, in a form that keeps its digits at low frequencies.
@@ -144,9 +142,7 @@ def _butterworth(cutoff_hz: float, sample_rate: float, order: int, *, high: bool
     for pair in range(order // 2):
         from_real_axis = math.pi * (2 * pair + 1 + order % 2) / (2 * order)
         cosine, alpha = _angle(cutoff_hz, sample_rate, 0.5 / math.cos(from_real_axis))
-        sections.append(
-            _normalised((edge, sign * 2.0 * edge, edge), (1.0 + alpha, -2.0 * cosine, 1.0 - alpha))
-        )
+        sections.append(_normalised((edge, sign * 2.0 * edge, edge), (1.0 + alpha, -2.0 * cosine, 1.0 - alpha)))
     return np.vstack(sections)
 
 

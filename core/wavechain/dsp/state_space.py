@@ -85,9 +85,7 @@ def cascade(sos: Float64) -> LinearSystem:
 
     Shape   (n, 6) -> d = 2 n states, one input, one output
     """
-    return reduce(
-        LinearSystem.then, (_section(b0, b1, b2, a1, a2) for b0, b1, b2, _, a1, a2 in _balanced(sos))
-    )
+    return reduce(LinearSystem.then, (_section(b0, b1, b2, a1, a2) for b0, b1, b2, _, a1, a2 in _balanced(sos)))
 
 
 def _section(b0: float, b1: float, b2: float, a1: float, a2: float) -> LinearSystem:

@@ -276,10 +276,10 @@ def _interface(spec: StageSpec) -> type[Stage]:
     from wavechain import stages
 
     if spec.plugin == CORE:
-        return stages.StreamStage
+        return stages.Stage
     kinds: dict[str, type[Stage]] = {
         "loader": stages.Loader,
-        "transform": stages.FeatureTransform,
+        "transform": stages.StreamStage,  # an inverse is a transform too
         "effect": stages.Effect,
         "model": stages.Model,
         "trainer": stages.Trainer,

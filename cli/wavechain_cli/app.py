@@ -1,0 +1,330 @@
+"""``wavechain``: the commands and their options, nothing else.
+
+What a command does lies in a module of its own, imported when the command runs, so that help and completion load
+neither NumPy nor any plugin.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wavechain_cli.guard import guarded, set_debug
+
+app = typer.Typer(
+    name="wavechain",
+    help="Compose audio workflows from plugins: exact, streaming, safe.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 ok · 1 some files failed · 2 wrong usage · 3 plugin or chain · 130 interrupted.",
+)
+stages_app = typer.Typer(help="Which stages there are, and what their parameters mean.", no_args_is_help=True)
+plugins_app = typer.Typer(help="Which plugins are installed, and how they fare.", no_args_is_help=True)
+presets_app = typer.Typer(help="Ready-made chains.", no_args_is_help=True)
+app.add_typer(stages_app, name="stages", rich_help_panel="Look up")
+app.add_typer(plugins_app, name="plugins", rich_help_panel="Look up")
+app.add_typer(presets_app, name="presets", rich_help_panel="Look up")
+
+
+class BitDepth(StrEnum):
+    """Sample formats."""
+
+    b16 = "16"
+    b24 = "24"
+    b32 = "32"
+    float = "float"
+
+
+class Overs(StrEnum):
+    """What happens to samples beyond full scale."""
+
+    clip = "clip"
+    refuse = "refuse"
+    limit = "limit"
+
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="INPUT... [OUTPUT]", help="Files, folders or 'patterns/**/*.flac'; - for standard input."),
+]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Audio files.")]
+Output = Annotated[
+    str | None,
+    typer.Option("-o", "--output", help="A file, a folder, - for standard output, or '{folder}/{stem}-new.{ext}'."),
+]
+StageTexts = Annotated[
+    list[str] | None, typer.Option("-s", "--stage", metavar="NAME:KEY=VALUE,...", help="Add a stage; repeatable.")
+]
+ChainFile = Annotated[Path | None, typer.Option("--chain", metavar="FILE", help="Start with this chain file.")]
+Preset = Annotated[
+    str | None, typer.Option("--preset", metavar="NAME", help="Start with a preset (wavechain presets list).")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output instead of text.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random: dither and random effects.")]
+Tail = Annotated[
+    float | None,
+    typer.Option("--tail", metavar="SECONDS", min=0, max=600, help="Longest tail to keep; 0 cuts [until silent]."),
+]
+Format = Annotated[str | None, typer.Option("--format", help="File format where the name does not say: flac, mp3 ...")]
+Depth = Annotated[BitDepth | None, typer.Option("--bit-depth", help="Sample format [the source's].")]
+Quality = Annotated[
+    float | None, typer.Option("--quality", min=0, max=10, help="Lossy: 0 smallest to 10 best. FLAC: compression.")
+]
+Bitrate = Annotated[int | None, typer.Option("--bitrate", metavar="KBPS", help="Constant bit rate, lossy formats.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import wavechain
+
+        typer.echo(f"wavechain {wavechain.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Compose audio workflows from plugins: exact, streaming, safe."""
+    set_debug(debug)
+
+
+@app.command(rich_help_panel="Process")
+@guarded
+def run(
+    inputs: Inputs,
+    output: Output = None,
+    stage: StageTexts = None,
+    chain: ChainFile = None,
+    preset: Preset = None,
+    jobs: Annotated[str, typer.Option("-j", "--jobs", metavar="N", help="Files at a time: a number, or auto.")] = "1",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, write nothing.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    skip: Annotated[bool, typer.Option("--skip", help="Leave outputs that exist, go on with the others.")] = False,
+    fail: Annotated[bool, typer.Option("--fail", help="Refuse to start when an output exists (the default).")] = False,
+    format: Format = None,
+    bit_depth: Depth = None,
+    quality: Quality = None,
+    bitrate: Bitrate = None,
+    no_dither: Annotated[bool, typer.Option("--no-dither", help="Round without dither when depth falls.")] = False,
+    overs: Annotated[
+        Overs | None, typer.Option("--overs", help="Samples beyond full scale [clip, with a warning].")
+    ] = None,
+    no_tags: Annotated[bool, typer.Option("--no-tags", help="Do not copy tags and cover art.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Decode each finished file and compare.")] = False,
+    seed: Seed = 0,
+    tail: Tail = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write a JSON line a file, with loudness before and after."),
+    ] = None,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only warnings and errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
+) -> None:
+    """Run a chain on one file, many files, or folders.
+
+    wavechain run in.flac out.flac -s highpass:cutoff_hz=80 -s loudness:target_lufs=-16
+    """
+    set_debug(debug)
+    from wavechain_cli.running import Request, run_request
+
+    request = Request(
+        inputs=inputs,
+        output=output,
+        stages=stage or [],
+        chain=chain,
+        preset=preset,
+        jobs=jobs,
+        existing=_existing(overwrite, skip, fail),
+        format=format,
+        bit_depth=bit_depth.value if bit_depth else None,
+        quality=quality,
+        bitrate_kbps=bitrate,
+        dither=False if no_dither else None,
+        overs=overs.value if overs else None,
+        tags=False if no_tags else None,
+        verify=True if verify else None,
+        seed=seed,
+        tail_seconds=tail,
+        report=report,
+        json=json,
+        quiet=quiet,
+    )
+    raise typer.Exit(run_request(request, dry_run=dry_run))
+
+
+@app.command(rich_help_panel="Process")
+@guarded
+def plan(
+    inputs: Inputs,
+    output: Output = None,
+    stage: StageTexts = None,
+    chain: ChainFile = None,
+    preset: Preset = None,
+    format: Format = None,
+    bit_depth: Depth = None,
+    tail: Tail = None,
+    json: Json = False,
+) -> None:
+    """Show what run would do: specs, latency, tails, passes, formats. Nothing is written."""
+    from wavechain_cli.running import Request, run_request
+
+    request = Request(
+        inputs=inputs,
+        output=output,
+        stages=stage or [],
+        chain=chain,
+        preset=preset,
+        existing="overwrite",
+        format=format,
+        bit_depth=bit_depth.value if bit_depth else None,
+        tail_seconds=tail,
+        json=json,
+    )
+    raise typer.Exit(run_request(request, dry_run=True))
+
+
+@app.command(rich_help_panel="Process")
+@guarded
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where the demo puts its results.")] = Path("demo-out"),
+) -> None:
+    """Mend a badly recorded take, and show what changed."""
+    from wavechain_cli.demo import run_demo
+
+    run_demo(folder)
+
+
+@app.command(rich_help_panel="Measure")
+@guarded
+def inspect(
+    files: Files,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="PNG", help="Waveform and spectrogram; a folder for many files.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Format, tags, loudness, true peak, DC, clipping, noise floor, bandwidth of files."""
+    from wavechain_cli.measuring import inspect_files
+
+    raise typer.Exit(inspect_files(files, plot=plot, json=json))
+
+
+@app.command(rich_help_panel="Measure")
+@guarded
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="The reference.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="What is compared with it.")],
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Both spectra and the difference.")] = None,
+    json: Json = False,
+) -> None:
+    """How two files differ: null test, level-matched difference, spectral distance."""
+    from wavechain_cli.measuring import compare_files
+
+    compare_files(a, b, plot=plot, json=json)
+
+
+@stages_app.command("list")
+@guarded
+def stages_list(
+    kind: Annotated[str | None, typer.Option("--kind", help="Only effect, transform, loader, writer ...")] = None,
+    json: Json = False,
+) -> None:
+    """Every stage, with one line about it."""
+    from wavechain_cli.lookup import list_stages
+
+    list_stages(kind, json=json)
+
+
+@stages_app.command("describe")
+@guarded
+def stages_describe(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="highpass, or NAME:KEY=VALUE for a plugin host.")],
+    json: Json = False,
+) -> None:
+    """The parameters of one stage: unit, range, default, meaning."""
+    from wavechain_cli.lookup import describe_stage
+
+    describe_stage(name, json=json)
+
+
+@stages_app.command("schema")
+@guarded
+def stages_schema(name: Annotated[str, typer.Argument(metavar="NAME", help="A stage.")]) -> None:
+    """The JSON Schema of one stage's parameters."""
+    from wavechain_cli.lookup import stage_schema
+
+    stage_schema(name)
+
+
+@plugins_app.command("list")
+@guarded
+def plugins_list(json: Json = False) -> None:
+    """Every plugin, its state, and what to do when it is not loaded."""
+    from wavechain_cli.lookup import list_plugins
+
+    list_plugins(json=json)
+
+
+@plugins_app.command("show")
+@guarded
+def plugins_show(name: Annotated[str, typer.Argument(help="A plugin.")], json: Json = False) -> None:
+    """One plugin: where it comes from, what it offers."""
+    from wavechain_cli.lookup import show_plugin
+
+    show_plugin(name, json=json)
+
+
+@plugins_app.command("check")
+@guarded
+def plugins_check(
+    name: Annotated[str | None, typer.Argument(help="One plugin; all by default.")] = None,
+) -> None:
+    """Load every stage of a plugin and read its parameters; fails when one is broken."""
+    from wavechain_cli.lookup import check_plugins
+
+    raise typer.Exit(check_plugins(name))
+
+
+@presets_app.command("list")
+@guarded
+def presets_list(json: Json = False) -> None:
+    """Every preset, with one line about it."""
+    from wavechain_cli.lookup import list_presets
+
+    list_presets(json=json)
+
+
+@presets_app.command("show")
+@guarded
+def presets_show(name: Annotated[str, typer.Argument(help="A preset.")]) -> None:
+    """The chain file of a preset, to read or to copy: wavechain presets show podcast > mine.toml"""
+    from wavechain_cli.lookup import show_preset
+
+    show_preset(name)
+
+
+def _existing(overwrite: bool, skip: bool, fail: bool) -> str:
+    if overwrite + skip + fail > 1:
+        from wavechain.errors import UsageError
+
+        raise UsageError("--overwrite, --skip and --fail exclude one another.", hint="one of them.")
+    return "overwrite" if overwrite else "skip" if skip else "fail"
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

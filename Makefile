@@ -50,12 +50,15 @@ clean:
 	find core cli plugins tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps make a second run quick and a changed pyproject.toml install again. uv does in seconds what pip does in
-# a minute; where uv cannot be had or cannot reach an index that pip can (it reads no pip.conf), pip does the work.
-# Dependency groups need pip 25.1, so the fallback renews pip first.
+# half a minute; where uv cannot be had or cannot reach an index that pip can (it reads no pip.conf), pip does the
+# work. Dependency groups need pip 25.1, so the fallback renews pip first. Some systems ship venv without ensurepip:
+# then the pip outside fetches one for the environment.
 define install
+	@$(RUN) pip --version >/dev/null 2>&1 || $(RUN) ensurepip >/dev/null 2>&1 \
+	    || $(PYTHON) -m pip --python $(BIN)/python install --quiet pip
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(RUN) pip install --quiet --disable-pip-version-check uv \
 	    || echo "uv is not to be had here; pip takes its place" >&2
-	@VIRTUAL_ENV= $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || { \
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || { \
 	    echo "installing with pip" >&2; \
 	    $(RUN) pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && $(RUN) pip install --quiet $(1); }
 endef
@@ -68,8 +71,6 @@ $(VENV)/.ready-to-develop: pyproject.toml core/wavechain/__init__.py | $(BIN)/py
 	$(call install,$(TO_DEVELOP))
 	@touch $(VENV)/.ready-to-run $@
 
-# Some distributions ship venv without ensurepip: then pip is fetched into the environment by the pip outside.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("wavechain needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Try: make PYTHON=python3.13 ...")'
-	@$(PYTHON) -m venv --clear $(VENV) || { \
-	    $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $@ install --quiet pip; }
+	@$(PYTHON) -m venv --clear --without-pip $(VENV)

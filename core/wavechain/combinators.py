@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from wavechain.errors import ParameterError, SpecMismatchError
 from wavechain.params import param, parameter_error
-from wavechain.stages import FeatureTransform, Stage, StreamStage
+from wavechain.stages import Chainable, FeatureTransform, Stage, StreamStage
 from wavechain.stream import Block, Spec
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Branch(BaseModel):
                 raise parameter_error(type(self), "branch", error) from None
 
 
-class Combinator(Stage):
+class Combinator(Chainable):
     """A stage made of chains. `open_node` wires them together."""
 
     def open_node(self, spec: Spec, opening: Opening, path: str, place: str) -> Node:

@@ -427,17 +427,23 @@ def prepare(stages: Sequence[Stage], origin: Origin, opening: Opening) -> Prepar
     while True:
         series = opening.series(stages[start:], origin.spec, first=start + 1)
         if not any(series.listeners()):
-            return Prepared(Series(done + series.nodes, series.spec), series.run(origin.blocks()), passes)
+            return Prepared(Series(done + series.nodes, series.spec), _closing(series, origin), passes)
         passes += 1
         *heads, listening = series.nodes
         head = Series(heads, heads[-1].spec if heads else origin.spec)
         spool = origin.spool_for(head.spec, sum(_cost(stage) for stage in stages[start : start + len(heads)]))
-        for block in head.run(origin.blocks()):
+        try:
+            for block in head.run(origin.blocks()):
+                if spool is not None:
+                    spool.write(block)
+                listening.push(block)
+            for _ in listening.finish():
+                pass
+        except BaseException:
+            origin.close()
             if spool is not None:
-                spool.write(block)
-            listening.push(block)
-        for _ in listening.finish():
-            pass
+                spool.close()
+            raise
         for listener in series.listeners():
             if listener.analysis is not None:
                 opening.results[listener.path].append(listener.analysis.result())
@@ -445,6 +451,13 @@ def prepare(stages: Sequence[Stage], origin: Origin, opening: Opening) -> Prepar
             done += heads
             start += len(heads)
             origin = origin.replaced_by(spool)
+
+
+def _closing(series: Series, origin: Origin) -> Iterator[Block]:
+    try:
+        yield from series.run(origin.blocks())
+    finally:
+        origin.close()
 
 
 def _cost(stage: Stage) -> float:

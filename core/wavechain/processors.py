@@ -151,9 +151,9 @@ class Whole(Processor):
         return self.spec.zeros(0)
 
     def flush(self) -> Block:
-        result = np.ascontiguousarray(self._function(self._spool.whole()), np.float32)
+        whole = self._spool.whole()
         self._spool.close()
-        return result
+        return np.ascontiguousarray(self._function(whole), np.float32)
 
 
 class Pending:

@@ -70,6 +70,9 @@ class Spool:
         mapped.flags.writeable = False
         return np.asarray(mapped)
 
+    def __del__(self) -> None:  # a run that was given up
+        self.close()
+
     def close(self) -> None:
         if self._file is not None:
             self._file.close()

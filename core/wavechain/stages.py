@@ -2,12 +2,13 @@
 
     Stage
     ├── Loader             opens a file: `open(path) -> Source`
-    ├── StreamStage        turns one stream into another: `open(spec) -> Processor`
-    │   ├── Effect             audio to audio (or features to features of the same kind)
-    │   │   ├── MeasuredEffect     looks at everything first, then applies: loudness, peak, trim
-    │   │   └── WholeEffect        needs the whole signal at once
-    │   ├── FeatureTransform   audio to features, with an `inverse` where there is one
-    │   └── Model              a trained network
+    ├── Chainable          what can stand in a chain: these, and the combinators of `wavechain.combinators`
+    │   └── StreamStage        turns one stream into another: `open(spec) -> Processor`
+    │       ├── Effect             audio to audio (or features to features of the same kind)
+    │       │   ├── MeasuredEffect     looks at everything first, then applies: loudness, peak, trim
+    │       │   └── WholeEffect        needs the whole signal at once
+    │       ├── FeatureTransform   audio to features, with an `inverse` where there is one
+    │       └── Model              a trained network
     ├── Trainer            a recipe and data into weights
     └── Writer             the last mile: `open(path, spec, encoding) -> Sink`
 
@@ -69,7 +70,22 @@ class Stage(BaseModel):
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
 
 
-class StreamStage(Stage, ABC):
+class Chainable(Stage):
+    """A stage that can stand in a chain."""
+
+    def __or__(self, other: Chainable | Chain) -> Chain:
+        from wavechain.chain import Chain
+
+        return Chain([self]) | other
+
+    def __call__(self, audio: Audio) -> Audio:
+        """Run this one stage on a signal in memory."""
+        from wavechain.chain import Chain
+
+        return Chain([self])(audio)
+
+
+class StreamStage(Chainable, ABC):
     """A stage that turns one stream into another.
 
     accepts        kinds of stream it takes
@@ -91,17 +107,6 @@ class StreamStage(Stage, ABC):
     def out_spec(self, spec: Spec) -> Spec:
         """What comes out for *spec*, known before anything runs."""
         return self.open(spec).spec
-
-    def __or__(self, other: StreamStage | Chain) -> Chain:
-        from wavechain.chain import Chain
-
-        return Chain([self]) | other
-
-    def __call__(self, audio: Audio) -> Audio:
-        """Run this one stage on a signal in memory."""
-        from wavechain.chain import Chain
-
-        return Chain([self])(audio)
 
 
 class Effect(StreamStage):

@@ -162,9 +162,7 @@ def bass() -> Wave:
         for beat, beats in steps:
             t = clock(beats * BEAT_SECONDS)
             phase = 2 * np.pi * hertz(note) * t
-            tone = (
-                np.sin(phase) + 0.5 * np.sin(2 * phase) + 0.22 * np.sin(3 * phase) + 0.1 * np.sin(4 * phase)
-            )
+            tone = np.sin(phase) + 0.5 * np.sin(2 * phase) + 0.22 * np.sin(3 * phase) + 0.1 * np.sin(4 * phase)
             add(track, fade(tone * np.exp(-1.1 * t), 0.006, 0.06), seconds_of(4 * bar + beat))
     return track
 
@@ -281,12 +279,7 @@ def cover(samples: NDArray[np.int16], size: int = 320) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
     header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows, 9))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
 
 
 def write(path: Path) -> None:

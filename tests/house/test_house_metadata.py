@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from wavechain.registry.discovery import CORE, RESERVED
 
 HOUSE = Path(__file__).parents[2]

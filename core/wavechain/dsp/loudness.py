@@ -173,7 +173,7 @@ class LoudnessMeter:
                 self._rechunk.push(rest)
                 quantum = np.zeros((len(self._heard), QUANTUM), np.float32)
                 quantum[:, :frames] = self._weighted_channels(rest)
-                self._now = copy.deepcopy(self._powers)
+                self._now = self._powers.twin()
                 self._now.add(quantum, frames)
         return self._now
 
@@ -194,6 +194,13 @@ class _HopPowers:
 
     def hops(self) -> Float64:
         return np.array(self._hops)
+
+    def twin(self) -> _HopPowers:
+        """The same powers, to go on with while this one stays as it is. Only scratch memory is shared."""
+        twin = copy.copy(self)
+        twin._filter = copy.copy(self._filter)  # its state is replaced with every quantum, never written into
+        twin._hops = copy.copy(self._hops)
+        return twin
 
     def add(self, quantum: Float32, frames: int) -> None:
         """One quantum of the heard channels, of which the first *frames* belong to the signal."""

@@ -131,15 +131,16 @@ class AverageSpectrum:
 
 
 def _shelf(level: Float64, bin_hz: float) -> int:
-    """The bin where the level falls for good, or the last bin."""
+    """The bin half-way down the cliff where the level falls for good, or the last bin."""
     below, gap = round(_SHELF_BELOW_HZ / bin_hz), round(_SHELF_GAP_HZ / bin_hz)
     if level.size <= below + gap:
         return level.size - 1
-    still_to_come = np.maximum.accumulate(level[::-1])[::-1]
-    means = sliding_window_view(level, below).mean(axis=1)
-    edges = np.arange(below - 1, level.size - gap)
-    drops = means[: edges.size] - still_to_come[edges + gap]
-    return int(edges[drops.argmax()]) if drops.max() >= _SHELF_DB else level.size - 1
+    top = sliding_window_view(level, below).mean(axis=1)[:-gap]
+    foot = np.maximum.accumulate(level[::-1])[::-1][below - 1 + gap :]
+    steepest = int((top - foot).argmax())
+    if top[steepest] - foot[steepest] < _SHELF_DB:
+        return level.size - 1
+    return int(np.flatnonzero(level > (top[steepest] + foot[steepest]) / 2.0)[-1])
 
 
 class SpectrogramSketch:

@@ -34,6 +34,8 @@ from wavechain.registry.specs import HOME, PluginRecord, State, is_installed, na
 # Kept even where the bundled plugin of that name is not installed, so that a chain file means the same everywhere.
 RESERVED = frozenset({CORE, "av", "essentials", "pedalboard", "soundfile", "spectral"})
 
+UNREADABLE = "(its entry_points.txt cannot be read)"
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -94,44 +96,43 @@ def find_claims() -> Iterator[Claim]:
         if not text or ENTRY_POINT_GROUP not in text:
             continue
         metadata = distribution.metadata
-        name = _normal(metadata["Name"] or "unnamed")
+        name = _normal(metadata["Name"] if "Name" in metadata else "unnamed")
         if name in seen:
             continue
         seen.add(name)
+        version = metadata["Version"] if "Version" in metadata else ""
         try:
-            entries = sorted(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
-        except Exception as error:
-            broken = importlib.metadata.EntryPoint(
-                name, f"unreadable entry_points.txt: {error}", ENTRY_POINT_GROUP
-            )
-            entries = [broken]
+            entries = list(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
+        except Exception:  # noqa: BLE001 - the parser has no error of its own: TypeError, AttributeError ...
+            entries = [importlib.metadata.EntryPoint(name, UNREADABLE, ENTRY_POINT_GROUP)]
         for entry in dict.fromkeys(entries):
-            yield Claim(entry.name, name, metadata["Version"] or "", entry)
+            yield Claim(entry.name, name, version, entry)
 
 
 def _settle(name: str, claimants: list[Claim], preferred: str) -> tuple[Claim | None, list[PluginRecord]]:
     """Who may have the name, and a record for each who may not."""
     refused = []
-    if name in RESERVED or any(claim.distribution == HOME for claim in claimants):
+    bundled = name in RESERVED or any(claim.distribution == HOME for claim in claimants)
+    if bundled:
         owners = {HOME, f"{HOME}-{name}"} if name != CORE else set()
         for claim in claimants:
             if claim.distribution not in owners:
                 reason = f"the name {name!r} is reserved for wavechain's own plugin"
-                hint = f"ask the authors of {claim.distribution} for another name, or pip uninstall {claim.distribution}."
+                hint = (
+                    f"ask the authors of {claim.distribution} for another name, or pip uninstall {claim.distribution}."
+                )
                 refused.append(claim.record("conflict", reason, hint))
         claimants = [claim for claim in claimants if claim.distribution in owners]
     if len(claimants) < 2:
         return (claimants[0] if claimants else None), refused
 
-    wanted = _normal(preferred) or (HOME if name in RESERVED else "")
+    wanted = _normal(preferred) or (HOME if bundled else "")
     chosen = [claim for claim in claimants if claim.distribution == wanted]
     if len(chosen) == 1:
         losers = [claim for claim in claimants if claim is not chosen[0]]
         return chosen[0], refused + [claim.record("shadowed", f"{wanted} is preferred") for claim in losers]
     who = " and ".join(f"{claim.distribution} {claim.version}".strip() for claim in claimants)
-    absent = (
-        f"; {preferred}, which WAVECHAIN_PREFER names, is not one of them" if preferred and not chosen else ""
-    )
+    absent = f"; {preferred}, which WAVECHAIN_PREFER names, is not one of them" if preferred and not chosen else ""
     hint = f"WAVECHAIN_PREFER={name}={claimants[0].distribution}, or pip uninstall one of them."
     reason = f"the name {name!r} is claimed by {who}{absent}"
     return None, refused + [claim.record("conflict", reason, hint) for claim in claimants]
@@ -164,27 +165,31 @@ class _Loader:
             self._call(claim, register)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # also SystemExit: a plugin cannot end the program by being found
-            return claim.record("broken", explain(error), _broken_hint(claim, error))
-        missing = {package for stage in register.stages for package in stage.missing}
-        unusable = bool(register.stages) and not any(stage.available for stage in register.stages)
+        except BaseException as error:  # noqa: BLE001 - also SystemExit: being found must not end the program
+            reason = explain(error).removeprefix(f"plugin {claim.name}: ")
+            return claim.record("broken", reason, _broken_hint(claim, error))
+        stages = register.stages
+        unusable = bool(stages) and not any(stage.available for stage in stages)
+        missing = dict.fromkeys(package for stage in stages for package in stage.missing)
         return PluginRecord(
             name=claim.name,
             distribution=claim.distribution,
             version=claim.version,
             entry=claim.entry.value,
             state="unavailable" if unusable else "loaded",
-            reason=f"needs {named(sorted(missing))}" if missing else "",
-            hint=f"{next(stage.install for stage in register.stages if stage.missing)}" if missing else "",
+            reason=f"needs {named(missing)}" if unusable else "",
+            hint=stages[0].install if unusable else "",
             summary=register.summary,
             homepage=register.homepage,
-            stages=tuple(register.stages),
+            stages=tuple(stages),
             presets=tuple(register.presets),
         )
 
     def _call(self, claim: Claim, register: Register) -> None:
         if not is_name(claim.name):
             raise PluginError(f"the plugin name {claim.name!r} is not kebab-case, as high-shelf.")
+        if claim.entry.value == UNREADABLE:
+            raise PluginError("its entry_points.txt cannot be read.")
         if not claim.entry.pattern.match(claim.entry.value):
             raise PluginError(f"{claim.entry.value!r} is not the name of a module.")
         plugin = claim.entry.load()
@@ -203,9 +208,7 @@ class _Loader:
 
 def explain(error: BaseException) -> str:
     """An exception in one line: its kind, its text, and the place in the plugin where it arose."""
-    said = (
-        error.message if isinstance(error, PluginError) else f"{type(error).__name__}: {error}".rstrip(": ")
-    )
+    said = error.message if isinstance(error, PluginError) else f"{type(error).__name__}: {error}".rstrip(": ")
     if isinstance(error, SyntaxError) and error.filename:
         said, place = f"{type(error).__name__}: {error.msg}", f"{error.filename}:{error.lineno}"
     else:

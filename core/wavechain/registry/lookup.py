@@ -91,9 +91,7 @@ class Registry:
         for name in sorted(self._block - found):
             guess = nearest(name, found)
             meant = f"; the nearest is {guess!r}" if guess else ""
-            lines.append(
-                f"WAVECHAIN_BLOCK: there is no plugin {name!r} to block{meant}. Try: wavechain plugins list."
-            )
+            lines.append(f"WAVECHAIN_BLOCK: there is no plugin {name!r} to block{meant}. Try: wavechain plugins list.")
         return lines
 
     def find(self, name: str) -> StageSpec:
@@ -166,9 +164,7 @@ class Registry:
 
     def suffixes(self, kind: str) -> list[str]:
         """All that the available loaders or writers serve, sorted."""
-        return sorted(
-            {suffix for stage in self.stages(kind) if stage.available for suffix in stage.extensions}
-        )
+        return sorted({suffix for stage in self.stages(kind) if stage.available for suffix in stage.extensions})
 
     def check(self, plugin: str) -> list[str]:
         """Everything that is wrong with a plugin, one line each: loads all its stages and opens all its presets."""
@@ -214,9 +210,7 @@ class Registry:
         names = [word for spec in known for word in _names(spec)]
         guess = same[0] if same else nearest(name.lower().replace("_", "-"), names)
         near = f"; the nearest is {guess!r}" if guess else ""
-        absent = [
-            f"{record.name} is {_STATE_WORDS[record.state]}" for record in self._records if not record.stages
-        ]
+        absent = [f"{record.name} is {_STATE_WORDS[record.state]}" for record in self._records if not record.stages]
         maybe = f" (plugin {', '.join(absent)})" if absent else ""
         return f"no {what} is called {name!r}{near}{maybe}."
 
@@ -263,9 +257,7 @@ def _import(spec: StageSpec) -> type[Stage]:
         raise PluginError(f"{place} cannot be loaded: {explain(error)}.", hint=hint) from error
     wanted = _interface(spec)
     if not (isinstance(found, type) and issubclass(found, wanted)):
-        raise PluginError(
-            f"{place} is registered as a {spec.kind} but is not a {wanted.__name__}.", hint=hint
-        )
+        raise PluginError(f"{place} is registered as a {spec.kind} but is not a {wanted.__name__}.", hint=hint)
     if inspect.isabstract(found):
         lacking = ", ".join(sorted(found.__abstractmethods__))
         raise PluginError(f"{place} does not say how to {lacking}.", hint=hint)
@@ -276,7 +268,7 @@ def _interface(spec: StageSpec) -> type[Stage]:
     from wavechain import stages
 
     if spec.plugin == CORE:
-        return stages.Stage
+        return stages.Chainable
     kinds: dict[str, type[Stage]] = {
         "loader": stages.Loader,
         "transform": stages.StreamStage,  # an inverse is a transform too

@@ -29,6 +29,10 @@ def is_name(text: object) -> bool:
     return isinstance(text, str) and bool(_NAME.fullmatch(text))
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int)
+
+
 class Register:
     """Collects what one plugin offers.
 
@@ -36,9 +40,7 @@ class Register:
     anywhere offers nothing.
     """
 
-    def __init__(
-        self, plugin: str, distribution: str, installed: Callable[[str], bool] = is_installed
-    ) -> None:
+    def __init__(self, plugin: str, distribution: str, installed: Callable[[str], bool] = is_installed) -> None:
         self._plugin = plugin
         self._distribution = distribution
         self._installed = installed
@@ -83,10 +85,8 @@ class Register:
         aliases     other names that it answers to
         """
         where = f"stage {name!r}"
-        if isinstance(api, int) and api > PLUGIN_API:
-            raise self._wrong(
-                where, f"needs a newer wavechain: plugin API {api}, and this one has {PLUGIN_API}"
-            )
+        if _is_whole(api) and api > PLUGIN_API:
+            raise self._wrong(where, f"needs a newer wavechain: plugin API {api}, and this one has {PLUGIN_API}")
         if unknown:
             word = next(iter(unknown))
             guess = nearest(word, _STAGE_KEYWORDS)
@@ -95,23 +95,17 @@ class Register:
         kinds = (*KINDS, "combinator") if self._plugin == CORE else KINDS
         if kind not in kinds:
             raise self._wrong(where, f"{kind!r} is not a kind: one of {', '.join(kinds)}")
-        if not isinstance(api, int) or api < 1:
+        if not _is_whole(api) or api < 1:
             raise self._wrong(where, f"api = {api!r} is not a whole number from 1")
-        if not isinstance(priority, int):
+        if not _is_whole(priority):
             raise self._wrong(where, f"priority = {priority!r} is not a whole number")
         if not isinstance(extra, str):
             raise self._wrong(where, f"extra = {extra!r} is not a text")
         self._matches(where, "target", target, _TARGET, "package.module:Class")
-        needs = self._texts(
-            where, "requires", requires, _IMPORT_NAME, "the import name of a package, as numpy"
-        )
+        needs = self._texts(where, "requires", requires, _IMPORT_NAME, "the import name of a package, as numpy")
         suffixes = self._texts(where, "extensions", extensions, _EXTENSION, "a lower-case suffix, as .wav")
         if bool(suffixes) != (kind in ("loader", "writer")):
-            reason = (
-                "says which suffixes it serves: extensions=('.wav', ...)"
-                if not suffixes
-                else "has no extensions"
-            )
+            reason = "says which suffixes it serves: extensions=('.wav', ...)" if not suffixes else "has no extensions"
             raise self._wrong(where, f"a {kind} {reason}")
         others = self._texts(where, "aliases", aliases, _NAME, "kebab-case, as high-shelf")
         self._new_names(where, (name, *others), self.stages)
@@ -139,9 +133,7 @@ class Register:
         where = f"preset {name!r}"
         self._matches(where, "path", path, _PRESET, "package:relative/file.toml, inside the package")
         self._new_names(where, (name,), self.presets)
-        self.presets.append(
-            PresetSpec(name=name, plugin=self._plugin, summary=self._line(where, summary), path=path)
-        )
+        self.presets.append(PresetSpec(name=name, plugin=self._plugin, summary=self._line(where, summary), path=path))
 
     def _new_names(self, where: str, names: tuple[str, ...], taken: Iterable[StageSpec | PresetSpec]) -> None:
         used = {word for spec in taken for word in (spec.name, *spec.aliases)}

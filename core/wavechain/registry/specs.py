@@ -75,9 +75,7 @@ class StageSpec:
         return install_line("" if ejected else self.extra, self.missing, distribution=self.distribution)
 
     def missing_error(self) -> MissingDependencyError:
-        return MissingDependencyError(
-            f"{self.full_name} needs {named(self.missing)}.", hint=f"{self.install}"
-        )
+        return MissingDependencyError(f"{self.full_name} needs {named(self.missing)}.", hint=self.install)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +149,18 @@ class PluginRecord:
     @property
     def label(self) -> str:
         """The plugin and who brought it: ``tremolo (wavechain-tremolo 0.3)``."""
-        return f"{self.name} ({self.distribution} {self.version})".replace(" )", ")")
+        return f"{self.name} ({f'{self.distribution} {self.version}'.rstrip()})"
+
+    @property
+    def usable(self) -> bool:
+        """Whether its stages are known, even if packages are missing to run them."""
+        return self.state in ("loaded", "unavailable")
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from being used, as the end of a sentence: ``is broken: ...``."""
+        state = "in conflict" if self.state == "conflict" else self.state
+        return f"is {state}: {self.reason}"
 
 
 def named(packages: Iterable[str]) -> str:

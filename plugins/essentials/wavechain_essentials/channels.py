@@ -48,7 +48,7 @@ class Channels(Effect):
     layout: Layout | None = param(
         None,
         help="mono: the middle of the stereo (down-)mix; stereo: mono twice, or the BS.775 down-mix of surround; "
-        "left, right: that channel; mid, side: half the sum, half the difference of left and right; swap: exchange them.",
+        "left, right: that channel; mid, side: half the sum or difference of left and right; swap: exchange them.",
     )
     map: tuple[int, ...] | None = param(
         None, help="For each output channel the input channel that it takes, counted from 0; -1 is silence."

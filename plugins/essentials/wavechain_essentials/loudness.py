@@ -29,6 +29,8 @@ from wavechain_essentials.gain import Amplified
 _NEAR_ENOUGH_LU: Final = 0.05
 _MOST_PASSES: Final = 8
 _LARGEST_STEP_DB: Final = 6.0
+# Between samples the limiter is right within 0.05 dB: it is told to stay that much lower.
+_LIMITER_MARGIN_DB: Final = 0.05
 
 
 class Loudness(MeasuredEffect):
@@ -138,7 +140,7 @@ class _Limited(Analysis):
 
 class _AmplifiedLimited(LimiterWindow):
     def __init__(self, spec: Spec, gain_db: float, ceiling_db: float, report: dict[str, Any]) -> None:
-        super().__init__(spec, Limiter(ceiling_db, spec.sample_rate))
+        super().__init__(spec, Limiter(ceiling_db - _LIMITER_MARGIN_DB, spec.sample_rate))
         self._factor = np.float32(10.0 ** (gain_db / 20.0))
         self._report = report
 

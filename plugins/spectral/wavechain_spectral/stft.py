@@ -40,9 +40,15 @@ BATCH_SAMPLES = 65_536
 
 class Stft(FeatureTransform):
     n_fft: int = param(
-        2048, unit="frames", ge=16, le=65_536, help="Frames a column looks at: more tell close pitches apart, fewer close events."
+        2048,
+        unit="frames",
+        ge=16,
+        le=65_536,
+        help="Frames a column looks at: more tell close pitches apart, fewer close events.",
     )
-    hop_length: int = param(512, unit="frames", ge=1, le=32_768, help="Frames from one column to the next; half of n_fft at most.")
+    hop_length: int = param(
+        512, unit="frames", ge=1, le=32_768, help="Frames from one column to the next; half of n_fft at most."
+    )
     window: WindowName = param("hann", help="How a column weighs its frames, from its centre outwards.")
 
     inverse_kind: ClassVar[Literal["exact", "approximate", "learned", "none"]] = "exact"
@@ -154,7 +160,9 @@ class _Inverse(Processor):
         self._hops = self._done = 0
 
     def process(self, block: Block) -> Block:
-        return join([self._batch(chunk, self._columns) for chunk in self._pending.chunks(block, self._columns)], self.spec)
+        return join(
+            [self._batch(chunk, self._columns) for chunk in self._pending.chunks(block, self._columns)], self.spec
+        )
 
     def flush(self) -> Block:
         rest = self._pending.take()
@@ -183,7 +191,7 @@ class _Inverse(Processor):
         skip = min(frames, self._skip)
         keep = frames if self.spec.length is None else min(frames, skip + self.spec.length - self._done)
         waveform = self._sum[:-1, skip:keep] / self._sum[-1, skip:keep]
-        self._sum[:, :-frames or None] = self._sum[:, frames:].copy()
+        self._sum[:, : -frames or None] = self._sum[:, frames:].copy()
         if frames:
             self._sum[:, -frames:] = 0
         self._skip -= skip

@@ -43,7 +43,7 @@ docs: $(VENV)/.ready-to-develop
 	$(RUN) mkdocs build --strict --quiet
 
 bench: $(VENV)/.ready-to-develop
-	$(RUN) tests.bench
+	$(BIN)/python tests/benchmarks/bench.py
 
 clean:
 	rm -rf $(VENV) build dist site demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -104,7 +104,7 @@ def check_plugins(name: str | None) -> int:
     plugins = _plugins_named(name) if name else registry().plugins()
     failed = False
     for plugin in plugins:
-        faults = registry().check(plugin.name) if plugin.state != "blocked" else []
+        faults = registry().check(plugin) if plugin.state != "blocked" else []
         failed = failed or bool(faults)
         count = f"{len(plugin.stages)} stages, {len(plugin.presets)} presets"
         print(f"{plugin.label}: {'faulty' if faults else 'ok'}, {count}")

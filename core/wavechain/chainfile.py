@@ -96,9 +96,11 @@ def _line_of(text: str, message: str) -> int:
         tables = [number for number, line in enumerate(lines) if "[[stage]]" in line] or headers
         if int(counted[1]) <= len(tables):
             start = tables[int(counted[1]) - 1]
-    quoted = re.findall(r"'([^']+)'", message) + re.findall(r"(\w+) = ", message)
-    for word in quoted:
-        for number in range(start, len(lines)):
-            if word in lines[number]:
-                return number + 1
+    words = re.findall(r"(\w+) = ", message) + re.findall(r"'([^']+)'", message)
+    for word in words:
+        key = re.compile(rf"""^\s*(?:- )?["']?{re.escape(word)}["']?\s*[=:]""")
+        for matches in (key.search, lambda line, word=word: word in line):
+            for number in range(start, len(lines)):
+                if matches(lines[number]):
+                    return number + 1
     return start + 1 if start else 0

@@ -34,6 +34,8 @@ def _stages(value: Any) -> Any:
         return value.stages
     if isinstance(value, Stage):
         return (value,)
+    if isinstance(value, str):
+        return (stage_from(value),)
     if isinstance(value, list | tuple):
         return tuple(item if isinstance(item, Stage) else stage_from(item) for item in value)
     return value
@@ -106,8 +108,8 @@ class Mix(Combinator):
 
     if not TYPE_CHECKING:
 
-        def __init__(self, stages: Any = (), **data: Any) -> None:
-            super().__init__(stages=stages, **data)
+        def __init__(self, stages: Any = None, **data: Any) -> None:
+            super().__init__(**({} if stages is None else {"stages": stages}), **data)
 
     def chains(self) -> Sequence[tuple[str, tuple[Stage, ...]]]:
         return [("wet", self.stages), ("dry", ())]

@@ -69,9 +69,10 @@ def discover(block: Collection[str] = (), prefer: Mapping[str, str] | None = Non
     claims: dict[str, list[Claim]] = {}
     for claim in find_claims():
         claims.setdefault(claim.name, []).append(claim)
-    for name, claimants in claims.items():
+    for name, unordered in claims.items():
+        claimants = sorted(unordered, key=lambda claim: claim.distribution)  # folders list files in any order
         if name in block:
-            records += [claim.record("blocked", "blocked by WAVECHAIN_BLOCK") for claim in claimants]
+            records += [claim.record("blocked", "by WAVECHAIN_BLOCK") for claim in claimants]
             continue
         winner, refused = _settle(name, claimants, (prefer or {}).get(name, ""))
         records += refused
@@ -96,11 +97,11 @@ def find_claims() -> Iterator[Claim]:
         if not text or ENTRY_POINT_GROUP not in text:
             continue
         metadata = distribution.metadata
-        name = _normal(metadata["Name"] if "Name" in metadata else "unnamed")
+        name = _normal(_field(metadata, "Name") or "unnamed")
         if name in seen:
             continue
         seen.add(name)
-        version = metadata["Version"] if "Version" in metadata else ""
+        version = _field(metadata, "Version")
         try:
             entries = list(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
         except Exception:  # noqa: BLE001 - the parser has no error of its own: TypeError, AttributeError ...
@@ -231,6 +232,10 @@ def _broken_hint(claim: Claim, error: BaseException) -> str:
     if isinstance(error, PluginError) and "newer wavechain" in error.message:
         return "pip install --upgrade wavechain."
     return f"pip install --upgrade {claim.distribution}, or WAVECHAIN_BLOCK={claim.name} to go without it."
+
+
+def _field(metadata: importlib.metadata.PackageMetadata, key: str) -> str:
+    return metadata[key] if key in metadata else ""  # noqa: SIM401 - get() is not part of it before Python 3.12
 
 
 def _normal(distribution: str) -> str:

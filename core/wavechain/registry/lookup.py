@@ -47,7 +47,8 @@ class Registry:
 
     def __init__(self, block: Collection[str] = (), prefer: Mapping[str, str] | None = None) -> None:
         self._block = frozenset(block)
-        self._records = discover(self._block, prefer)
+        self._prefer = dict(prefer or {})
+        self._records = discover(self._block, self._prefer)
         self._stages = [stage for record in self._records for stage in record.stages]
         self._presets = [preset for record in self._records for preset in record.presets]
         self._stages_by_name = _index(self._stages)
@@ -82,16 +83,15 @@ class Registry:
 
     def problems(self) -> list[str]:
         """What a person should hear about before a run, one line each; what they chose themselves is not among it."""
-        lines = [
-            f"plugin {record.label} is {_STATE_WORDS[record.state]}: {record.reason}. Try: {record.hint}"
-            for record in self._records
-            if record.state in ("broken", "conflict")
-        ]
+        wrong = [record for record in self._records if record.state in ("broken", "conflict")]
+        told = {(record.name, record.reason): record for record in wrong}  # two in conflict are one problem
+        lines = [f"plugin {record.label} {record.trouble}. Try: {record.hint}" for record in told.values()]
         found = {record.name for record in self._records} - {CORE}
-        for name in sorted(self._block - found):
-            guess = nearest(name, found)
-            meant = f"; the nearest is {guess!r}" if guess else ""
-            lines.append(f"WAVECHAIN_BLOCK: there is no plugin {name!r} to block{meant}. Try: wavechain plugins list.")
+        for variable, names in (("WAVECHAIN_BLOCK", self._block), ("WAVECHAIN_PREFER", self._prefer)):
+            for name in sorted(set(names) - found):
+                guess = nearest(name, found)
+                meant = f"; the nearest is {guess!r}" if guess else ""
+                lines.append(f"{variable}: there is no plugin {name!r} to choose{meant}. Try: wavechain plugins list.")
         return lines
 
     def find(self, name: str) -> StageSpec:
@@ -108,9 +108,10 @@ class Registry:
         """As `find`, but a stage whose packages are missing is found too: enough to describe it."""
         found = self._stages_by_name.get(name, [])
         if len(found) > 1:
-            both = " and ".join(stage.full_name for stage in found)
-            hint = f"{' or '.join(stage.full_name for stage in found)}."
-            raise AmbiguousStageError(f"{name!r} is the name of several stages: {both}.", hint=hint)
+            full = [stage.full_name for stage in found]
+            raise AmbiguousStageError(
+                f"{name!r} is the name of several stages: {' and '.join(full)}.", hint=f"{' or '.join(full)}."
+            )
         if not found:
             raise UnknownStageError(self._unknown("stage", name, self._stages), hint="wavechain stages list.")
         return found[0]
@@ -166,12 +167,15 @@ class Registry:
         """All that the available loaders or writers serve, sorted."""
         return sorted({suffix for stage in self.stages(kind) if stage.available for suffix in stage.extensions})
 
-    def check(self, plugin: str) -> list[str]:
-        """Everything that is wrong with a plugin, one line each: loads all its stages and opens all its presets."""
+    def check(self, plugin: PluginRecord | str) -> list[str]:
+        """Everything that is wrong with a plugin, one line each: loads all its stages and opens all its presets.
+
+        A name stands for every plugin that claims it.
+        """
         lines = []
-        for record in self.plugins(plugin):
-            if record.state not in ("loaded", "unavailable"):
-                lines.append(f"{record.label} is {_STATE_WORDS[record.state]}: {record.reason}.")
+        for record in self.plugins(plugin) if isinstance(plugin, str) else [plugin]:
+            if not record.usable:
+                lines.append(f"{record.label} {record.trouble}.")
             for stage in record.stages:
                 try:
                     self.load(stage)
@@ -199,30 +203,18 @@ class Registry:
 
     def _unknown(self, what: str, name: str, known: Iterable[_Named]) -> str:
         """Why there is no stage or preset of that name, as far as one can tell."""
-        plugin, dot, own = name.rpartition(".")
-        if dot:
-            records = self.plugins(plugin)
-            for record in records:
-                if record.state not in ("loaded", "unavailable") and len(records) == 1:
-                    state = _STATE_WORDS[record.state]
-                    return f"{what} {name!r} is not there: plugin {record.label} is {state}: {record.reason}."
+        plugin, _, own = name.rpartition(".")
+        usable = {record.name for record in self._records if record.usable}
+        troubled = {record.name: record for record in self._records if record.name not in usable}
+        if plugin in troubled:
+            record = troubled[plugin]
+            return f"{what} {name!r} is not there: plugin {record.label} {record.trouble}."
         same = [spec.full_name for spec in known if own in (spec.name, *spec.aliases)]
         names = [word for spec in known for word in _names(spec)]
         guess = same[0] if same else nearest(name.lower().replace("_", "-"), names)
         near = f"; the nearest is {guess!r}" if guess else ""
-        absent = [f"{record.name} is {_STATE_WORDS[record.state]}" for record in self._records if not record.stages]
-        maybe = f" (plugin {', '.join(absent)})" if absent else ""
-        return f"no {what} is called {name!r}{near}{maybe}."
-
-
-_STATE_WORDS = {
-    "loaded": "loaded",
-    "unavailable": "unavailable",
-    "blocked": "blocked",
-    "conflict": "in conflict",
-    "shadowed": "shadowed",
-    "broken": "broken",
-}
+        unseen = f" (nothing is known of plugin {', '.join(sorted(troubled))}, which did not load)" if troubled else ""
+        return f"no {what} is called {name!r}{near}{unseen}."
 
 
 def _index(specs: Iterable[N]) -> dict[str, list[N]]:
@@ -257,7 +249,7 @@ def _import(spec: StageSpec) -> type[Stage]:
         raise PluginError(f"{place} cannot be loaded: {explain(error)}.", hint=hint) from error
     wanted = _interface(spec)
     if not (isinstance(found, type) and issubclass(found, wanted)):
-        raise PluginError(f"{place} is registered as a {spec.kind} but is not a {wanted.__name__}.", hint=hint)
+        raise PluginError(f"{place} is registered as {spec.kind} but is not of class {wanted.__name__}.", hint=hint)
     if inspect.isabstract(found):
         lacking = ", ".join(sorted(found.__abstractmethods__))
         raise PluginError(f"{place} does not say how to {lacking}.", hint=hint)

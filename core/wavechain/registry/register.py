@@ -51,7 +51,7 @@ class Register:
 
     def plugin(self, *, summary: str = "", homepage: str = "") -> None:
         """Describe the plugin as a whole. Optional."""
-        self.summary = self._line("summary", summary) if summary else ""
+        self.summary = self._line("register.plugin", summary) if summary else ""
         self.homepage = homepage
 
     def stage(
@@ -105,8 +105,8 @@ class Register:
         needs = self._texts(where, "requires", requires, _IMPORT_NAME, "the import name of a package, as numpy")
         suffixes = self._texts(where, "extensions", extensions, _EXTENSION, "a lower-case suffix, as .wav")
         if bool(suffixes) != (kind in ("loader", "writer")):
-            reason = "says which suffixes it serves: extensions=('.wav', ...)" if not suffixes else "has no extensions"
-            raise self._wrong(where, f"a {kind} {reason}")
+            reason = "has no extensions" if suffixes else "needs extensions=('.wav', ...): the suffixes it serves"
+            raise self._wrong(where, f"kind {kind!r} {reason}")
         others = self._texts(where, "aliases", aliases, _NAME, "kebab-case, as high-shelf")
         self._new_names(where, (name, *others), self.stages)
         self.stages.append(

@@ -37,4 +37,6 @@ class Bitcrush(PedalboardEffect):
     pedal = pedalboard.Bitcrush
     cost: ClassVar[float] = 1.2
 
-    bit_depth: float = param(8.0, unit="bits", ge=0, le=32, help="How many bits are left below full scale; 7.5 is allowed.")
+    bit_depth: float = param(
+        8.0, unit="bits", ge=0, le=32, help="How many bits are left below full scale; 7.5 is allowed."
+    )

@@ -33,7 +33,11 @@ class Limiter(PedalboardEffect):
     cost: ClassVar[float] = 4.4
 
     threshold_db: float = param(
-        -10.0, unit="dB", ge=-60, le=0, help="Where it begins to hold back; lower is louder. Not the ceiling: that is 0."
+        -10.0,
+        unit="dB",
+        ge=-60,
+        le=0,
+        help="Where it begins to hold back; lower is louder. Not the ceiling: that is 0.",
     )
     release_ms: float = param(100.0, unit="ms", ge=1, le=10_000, help="How fast it recovers.")
 

@@ -51,7 +51,9 @@ class HighShelfFilter(PedalboardEffect):
     frequencies = ("cutoff_frequency_hz",)
     cost: ClassVar[float] = 1.9
 
-    cutoff_frequency_hz: float = param(440.0, unit="Hz", ge=1, le=96_000, help="Where half of the gain (in dB) is reached.")
+    cutoff_frequency_hz: float = param(
+        440.0, unit="Hz", ge=1, le=96_000, help="Where half of the gain (in dB) is reached."
+    )
     gain_db: float = param(0.0, unit="dB", ge=-40, le=40, help="How much the highs move up (+) or down (-).")
     q: float = param(0.7071, ge=0.1, le=10, help="Steepness; above 0.71 the curve overshoots beside the corner.")
 
@@ -63,7 +65,9 @@ class LowShelfFilter(PedalboardEffect):
     frequencies = ("cutoff_frequency_hz",)
     cost: ClassVar[float] = 1.9
 
-    cutoff_frequency_hz: float = param(440.0, unit="Hz", ge=1, le=96_000, help="Where half of the gain (in dB) is reached.")
+    cutoff_frequency_hz: float = param(
+        440.0, unit="Hz", ge=1, le=96_000, help="Where half of the gain (in dB) is reached."
+    )
     gain_db: float = param(0.0, unit="dB", ge=-40, le=40, help="How much the lows move up (+) or down (-).")
     q: float = param(0.7071, ge=0.1, le=10, help="Steepness; above 0.71 the curve overshoots beside the corner.")
 

@@ -37,7 +37,9 @@ COUNTED_FRAMES = 2**31 - 2**18
 class Hosted(Processor):
     """pedalboard objects at work on one stream, each on its own share of the channels."""
 
-    def __init__(self, spec: Spec, plugins: list[Plugin], channels_each: int, *, latency: int = 0, tail: float = 0) -> None:
+    def __init__(
+        self, spec: Spec, plugins: list[Plugin], channels_each: int, *, latency: int = 0, tail: float = 0
+    ) -> None:
         super().__init__(spec)
         self.latency, self.tail = latency, tail
         self._plugins = plugins
@@ -118,7 +120,7 @@ class PedalboardEffect(Effect):
         settings = self.settings()
         plugins = [type(self).pedal(**settings) for _ in range(0, spec.channels, each)]
         seconds = self.tail_seconds(spec)
-        tail = seconds if seconds == math.inf else math.ceil(seconds * spec.sample_rate)
+        tail = seconds if seconds == math.inf else math.ceil(seconds * spec.sample_rate - 1e-6)
         return Hosted(spec, plugins, each, latency=self.latency(spec), tail=tail)
 
     def _check_frequencies(self, spec: Spec) -> None:

@@ -1,13 +1,14 @@
 """pedalboard's rooms and echoes: delay and reverb.
 
 Conventions: the output is longer than the input, by what rings on. Delay takes any channel count; reverb takes mono or
-stereo, because it spreads sound between left and right.
+stereo, because it spreads sound between left and right. pedalboard's `freeze_mode` is left out: it lets nothing into the
+room, so what is frozen from the first frame is silence.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pedalboard
 
@@ -42,10 +43,6 @@ class Reverb(PedalboardEffect):
     wet_level: float = param(0.33, ge=0, le=1, help="How much of the room is heard.")
     dry_level: float = param(0.4, ge=0, le=1, help="How much of the sound itself is heard; 0.5 leaves its level alone.")
     width: float = param(1.0, ge=0, le=1, help="How far the room spreads between left and right; 0 is mono.")
-    freeze_mode: bool = param(False, help="Hold the room as it rings, for ever, and let nothing new in.")
-
-    def settings(self) -> dict[str, Any]:
-        return self.model_dump() | {"freeze_mode": float(self.freeze_mode)}
 
     def check(self, spec: Spec) -> None:
         self._at_most_stereo(spec)

@@ -65,7 +65,7 @@ class SpectralGate(MeasuredEffect):
     noise_to_seconds: float | None = param(None, unit="s", gt=0, help="End of that passage.")
 
     accepts: ClassVar[tuple[str, ...]] = ("stft",)
-    cost: ClassVar[float] = 12.0
+    cost: ClassVar[float] = 11.0
 
     @model_validator(mode="after")
     def _passage_has_length(self) -> SpectralGate:
@@ -115,21 +115,21 @@ class _Gate(Window):
         self._bins = _neighbours(np.ones((1, spec.shape[-1], 1), np.float32), self._across)
 
     def compute(self, window: Block) -> Block:
-        power = window[:, 0] ** 2 + window[:, 1] ** 2
+        power: Block = window[:, 0] ** 2 + window[:, 1] ** 2
         # Columns of digital silence, also those outside the stream, are not counted: sound beside them keeps its level.
-        sounding = power.any(axis=1, keepdims=True).astype(np.float32)
-        near = _neighbours(power, self._across) / self._bins
-        near = self._mean(near, sounding, self._along)
-        gain = np.maximum(0, 1 - self._level / np.maximum(near, _TINY))
+        sounding: Block = np.sign(power.max(axis=1, keepdims=True))
+        near = _mean(_neighbours(power, self._across) / self._bins, sounding, self._along)
+        gain: Block = np.maximum(0, 1 - self._level / np.maximum(near, _TINY))
         inside = slice(self._along, power.shape[-1] - self._along)
-        sound = self._mean(gain * gain * power[..., inside], sounding[..., inside], self._again)
+        sound = _mean(gain * gain * power[..., inside], sounding[..., inside], self._again)
         gain = self._floor + (1 - self._floor) * (sound / (sound + self._noise))
-        return np.ascontiguousarray(window[..., self.left : self.left + self.core] * gain[:, np.newaxis])
+        return window[..., self.left : self.left + self.core] * gain[:, np.newaxis]
 
-    @staticmethod
-    def _mean(power: Block, sounding: Block, reach: int) -> Block:
-        """Mean over *reach* sounding hops to each side. Shape (…, hops) -> (…, hops - 2 reach)"""
-        return _within(power, reach) / np.maximum(_within(sounding, reach), 1)
+
+def _mean(power: Block, sounding: Block, reach: int) -> Block:
+    """Mean over *reach* hops to each side, of those that sound. Shape (…, hops) -> (…, hops - 2 reach)"""
+    mean: Block = np.divide(_within(power, reach), np.maximum(_within(sounding, reach), 1))
+    return mean
 
 
 def _within(values: Block, reach: int) -> Block:

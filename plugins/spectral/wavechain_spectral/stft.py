@@ -33,8 +33,8 @@ from wavechain.stream import Block, Spec
 
 WindowName = Literal["hann", "hamming", "blackman", "sine", "rectangular"]
 
-# Samples that one batch of columns puts through the FFT, into buffers made once. Batches have a fixed number of columns,
-# counted from the start of the stream, so that results do not depend on the caller's blocks: 32 at n_fft 2048.
+# Samples that one batch of columns puts through the FFT, into buffers made once: 32 columns at n_fft 2048. Batches are
+# counted from the start of the stream, so that results do not depend on the caller's blocks.
 BATCH_SAMPLES = 65_536
 
 
@@ -60,7 +60,7 @@ class Stft(FeatureTransform):
             raise ParameterError(f"stft: n_fft = {self.n_fft} has no centre frame.", hint=f"n_fft={self.n_fft + 1}.")
         if self.hop_length > self.n_fft // 2:
             raise ParameterError(
-                f"stft: hop_length = {self.hop_length} leaves frames of low weight between columns of n_fft = {self.n_fft}.",
+                f"stft: hop_length = {self.hop_length} leaves gaps between columns of n_fft = {self.n_fft}.",
                 hint=f"hop_length={self.n_fft // 4}, or at most n_fft / 2 = {self.n_fft // 2}.",
             )
         return self
@@ -134,7 +134,7 @@ class _Forward(Processor):
         windows = np.lib.stride_tricks.sliding_window_view(waveform, self._stage.n_fft, axis=-1)
         for frames, spectrum in zip(windows[:, :: self._stage.hop_length], spectra, strict=True):
             np.multiply(frames, self._window, out=self._weighted)
-            np.fft.rfft(self._weighted, norm="forward", out=self._spectra)
+            np.fft.rfft(self._weighted, norm="forward", out=self._spectra)  # type: ignore[arg-type]  # stub: complex128
             spectrum[0], spectrum[1] = self._spectra.real.T, self._spectra.imag.T
         return spectra
 
@@ -149,8 +149,8 @@ class _Inverse(Processor):
         weights = window(stage.window, stage.n_fft)
         self._window = weights.astype(np.float32)
         self._spectra = np.empty((self._columns, stage.bins), np.complex64)
-        # Columns as rows of whole hops, so that all columns are added at once, hop by hop: (…, columns, row, hop_length).
-        # The last channel of both arrays is not sound: it adds up the squared windows in step with the columns.
+        # Each column is a row of whole hops (…, columns, row, hop_length), so that all columns are added at once, place
+        # by place. The last channel of both arrays is not sound: it adds up the squared windows in step with it.
         row = -(-stage.n_fft // stage.hop_length)
         self._rows = np.zeros((spec.channels + 1, self._columns, row, stage.hop_length), np.float32)
         self._frames = self._rows.reshape(spec.channels + 1, self._columns, -1)[..., : stage.n_fft]

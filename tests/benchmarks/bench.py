@@ -1,0 +1,100 @@
+"""Benchmarks: every speed and memory figure that the documents state, as ratios measured in one run.
+
+    python tests/benchmarks/bench.py            all of them (about ten minutes on two cores)
+    python tests/benchmarks/bench.py speed      only those named: speed jobs memory startup runner steps
+
+CPU means user + system seconds of the whole process tree, start-up included. Contenders take turns, so that a noisy
+machine slows all of them alike; medians are shown.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took."""
+
+    cpu: float
+    wall: float
+    peak_mb: float
+
+
+def cost_of(command: Sequence[str | Path]) -> Cost:
+    """Run a command to its end. Raises when it fails."""
+    import time
+
+    start = time.perf_counter()
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    said = process.stderr.read().decode(errors="replace")
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - start
+    if status:
+        raise RuntimeError(f"{' '.join(map(str, command))}\n{said}")
+    return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)
+
+
+def take_turns(contenders: dict[str, Callable[[], Cost]], rounds: int) -> dict[str, Cost]:
+    """The median cost of each contender."""
+    costs: dict[str, list[Cost]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            costs[name].append(run())
+    return {
+        name: Cost(*(statistics.median(getattr(cost, part) for cost in found) for part in ("cpu", "wall", "peak_mb")))
+        for name, found in costs.items()
+    }
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table for people and for documents."""
+    widths = [max(len(row[index]) for row in (columns, *rows)) for index in range(len(columns))]
+    print(f"\n{title}")
+    for row in (columns, *rows):
+        print(
+            "  "
+            + "  ".join(
+                cell.ljust(width) if not index else cell.rjust(width)
+                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+        )
+    sys.stdout.flush()
+
+
+def wavechain(*arguments: str | Path) -> list[str | Path]:
+    """A command line of the installed program."""
+    return [Path(sys.executable).with_name("wavechain"), *arguments]
+
+
+def have(program: str) -> str | None:
+    """Where a peer is, or None: its row then says so."""
+    return shutil.which(program)
+
+
+def main(wanted: Sequence[str]) -> None:
+    import importlib
+
+    names = ["runner", "speed", "jobs", "memory", "startup", "steps"]
+    for name in wanted:
+        if name not in names:
+            raise SystemExit(f"no benchmark is called {name!r}. Try: {', '.join(names)}.")
+    with tempfile.TemporaryDirectory(prefix="wavechain-bench-") as folder:
+        for name in wanted or names:
+            importlib.import_module(f"bench_{name}").run(Path(folder))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,100 @@
+"""Single steps against the libraries that people would otherwise use for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from bench import cost_of, have, table, take_turns, wavechain
+from material import make_flac
+
+from wavechain import Audio
+
+SECONDS = 120
+
+
+def run(folder: Path) -> None:
+    source = make_flac(folder / "two-minutes.flac", minutes=SECONDS / 60)
+    waveform = Audio.read(source).waveform
+    _compare(
+        "integrated loudness", {"wavechain": lambda: _loudness(waveform), "libebur128": lambda: _ebur128(waveform, 5)}
+    )
+    _compare("true peak", {"wavechain": lambda: _true_peak(waveform), "libebur128": lambda: _ebur128(waveform, 17)})
+    _compare(
+        "resample 44.1 to 48 kHz", {"wavechain (soxr)": lambda: _resample(waveform), "scipy": lambda: _scipy(waveform)}
+    )
+    _mp3(folder, source)
+
+
+def _compare(title: str, contenders: dict[str, Callable[[], object]]) -> None:
+    costs: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(3):
+        for name, work in contenders.items():
+            start = time.process_time()
+            work()
+            costs[name].append(time.process_time() - start)
+    table(
+        title,
+        ["", "CPU s per hour"],
+        [[name, f"{sorted(found)[1] * 3600 / SECONDS:.1f}"] for name, found in costs.items()],
+    )
+
+
+def _loudness(waveform: np.ndarray) -> float:
+    from wavechain.dsp.loudness import LoudnessMeter
+
+    meter = LoudnessMeter(44_100, 2)
+    for start in range(0, waveform.shape[1], 65_536):
+        meter.feed(waveform[:, start : start + 65_536])
+    return meter.integrated_lufs()
+
+
+def _true_peak(waveform: np.ndarray) -> float:
+    from wavechain.dsp.true_peak import TruePeakMeter
+
+    meter = TruePeakMeter(44_100, 2)
+    for start in range(0, waveform.shape[1], 65_536):
+        meter.feed(waveform[:, start : start + 65_536])
+    meter.finish()
+    return meter.true_peak_dbtp
+
+
+def _ebur128(waveform: np.ndarray, mode: int) -> object:
+    import pyebur128
+
+    state = pyebur128.R128State(2, 44_100, mode)
+    frames = np.ascontiguousarray(waveform.T).reshape(-1)
+    state.add_frames(frames, waveform.shape[1])
+    return pyebur128.get_loudness_global(state) if mode == 5 else pyebur128.get_true_peak(state, 0)
+
+
+def _resample(waveform: np.ndarray) -> object:
+    from wavechain.chain import parse_stage
+
+    return parse_stage("resample:sample_rate=48000")(Audio(waveform, 44_100))
+
+
+def _scipy(waveform: np.ndarray) -> object:
+    from scipy.signal import resample_poly
+
+    return resample_poly(waveform, 160, 147, axis=1)
+
+
+def _mp3(folder: Path, source: Path) -> None:
+    contenders = {
+        "wavechain (with decoding FLAC)": lambda: cost_of(
+            wavechain("run", source, folder / "w.mp3", "--overwrite", "-q")
+        )
+    }
+    if ffmpeg := have("ffmpeg"):
+        contenders["ffmpeg -q:a 2 (with decoding FLAC)"] = lambda: cost_of(
+            [ffmpeg, "-v", "error", "-y", "-i", source, "-q:a", "2", folder / "f.mp3"]
+        )
+    costs = take_turns(contenders, rounds=3)
+    table(
+        "MP3 writing",
+        ["", "CPU s per hour"],
+        [[name, f"{cost.cpu * 3600 / SECONDS:.1f}"] for name, cost in costs.items()],
+    )

@@ -52,10 +52,10 @@ _ROUNDING = 1.0 - 2.0**-20
 
 
 def peak_envelope(waveform: Float32, *, oversampling: int = _OVERSAMPLING, above: float = 0.0) -> Float32:
-    """The highest absolute value, over all channels, that the waveform reaches from each frame up to the next.
+    """Each frame's absolute value, or the highest top of the waveform between it and the next, over all channels.
 
     Interpolated with the taps of the true-peak meter; a parabola through the three points around a local maximum
-    finds the top between them. Silence is assumed before the first and after the last frame.
+    finds its top. Silence is assumed before the first and after the last frame.
 
     Shape   (channels, frames) -> (frames,)
     Units   re full scale 1.0; a reading that is certainly not above ``above`` may be lower than the truth (only
@@ -71,7 +71,7 @@ def peak_envelope(waveform: Float32, *, oversampling: int = _OVERSAMPLING, above
     outer = (stride, _SEGMENT * step)
     around = as_strided(padded, (channels, segments, _SEGMENT + 2 * grid.half), (*outer, step), writeable=False)
     rows = as_strided(
-        padded, (channels, segments, _ROWS, grid.matrix.shape[1]), (*outer, _ROW * step, step), writeable=False
+        padded, (channels, segments, _ROWS, len(grid.matrix)), (*outer, _ROW * step, step), writeable=False
     )
     envelope = np.abs(padded[:, grid.half : -grid.half])
     by_segment = envelope.reshape(channels, segments, _ROWS, _ROW)
@@ -79,7 +79,9 @@ def peak_envelope(waveform: Float32, *, oversampling: int = _OVERSAMPLING, above
     channel, segment = np.nonzero(needed)
     for first in range(0, channel.size, _TOGETHER):
         some = channel[first : first + _TOGETHER], segment[first : first + _TOGETHER]
-        by_segment[some] = _tops(rows[some], grid, above)
+        highest = by_segment[some]
+        _raise_to_tops(highest, rows[some], grid, above)
+        by_segment[some] = highest
     return envelope.max(axis=0)[:frames]
 
 
@@ -149,8 +151,7 @@ class Limiter:
 class _Grid(NamedTuple):
     """How to interpolate ``oversampling`` times."""
 
-    matrix: Float32  # (points, row + taps): a row with its context -> its points, in the order of ``of_phase``
-    of_phase: tuple[slice, ...]  # points of each phase, from the point before the row to the point after it
+    matrix: Float32  # (row + taps, row * oversampling + 2): a row with its context -> its points and two neighbours
     half: int  # frames of context on each side
     most_added: float  # the parabola adds no more: what the grid misses of a sine at half the sample rate
     bound: float  # no reading is higher than the highest sample around it times this
@@ -160,20 +161,95 @@ class _Grid(NamedTuple):
 def _grid(oversampling: int) -> _Grid:
     phases = interpolator(oversampling)
     taps = phases.shape[1]
-    half = taps // 2
-    lines, of_phase = [], []
-    # The neighbour before phase 0 is the last phase of the frame before; after the last phase comes the next frame.
-    for place in range(-1, oversampling + 1):
-        shift, phase = divmod(place, oversampling)
-        of_phase.append(slice(len(lines), len(lines) + _ROW))
-        for frame in range(_ROW):
-            line = np.zeros(_ROW + taps)
-            begin = frame + shift + 1
-            used = min(taps, len(line) - begin)
-            line[begin : begin + used] = phases[phase, :used]
-            lines.append(line)
+    matrix = np.zeros((_ROW + taps, _ROW * oversampling + 2), np.float32)
+    for place in range(-1, _ROW * oversampling + 1):
+        frame, phase = divmod(place, oversampling)
+        # The last point is a frame (phase 0): its only tap that is not 0 still lies within the context.
+        used = min(taps, len(matrix) - (frame + 1))
+        matrix[frame + 1 : frame + 1 + used, place + 1] = phases[phase, :used]
     most_added = float(1.0 / np.cos(np.pi / (2.0 * oversampling)))
     gain = float(np.abs(phases).sum(axis=1).max())
     # The last factor covers the rounding of float32 sums.
-    bound = gain * most_added * (1.0 + 1e-4)
-    return _Grid(np.array(lines, np.float32), tuple(of_phase), half, most_added, bound)
+    return _Grid(matrix, taps // 2, most_added, gain * most_added * (1.0 + 1e-4))
+
+
+def _raise_to_tops(envelope: Float32, rows: Float32, grid: _Grid, above: float) -> None:
+    """Raise the frames of some segments to the tops that lie between them and the next, if these exceed *above*.
+
+    Shape   envelope (segments, rows, row), rows (segments, rows, row + taps)
+    """
+    fine = rows @ grid.matrix
+    size = np.abs(fine)
+    here = size[..., 1:-1]
+    is_top = here > np.float32(above / grid.most_added)
+    is_top &= here >= size[..., :-2]
+    is_top &= here >= size[..., 2:]
+    segment, row, point = np.nonzero(is_top)
+    before, top, after = (fine[segment, row, point + shift] for shift in range(3))
+    bend = np.abs(np.float32(2.0) * top - before - after)
+    # Three equal points: flat already, and no bend to divide by.
+    added = np.divide((after - before) ** 2, np.float32(8.0) * bend, out=np.zeros_like(top), where=bend != 0.0)
+    top = np.abs(top)
+    top = np.minimum(top + added, top * np.float32(grid.most_added))
+    np.maximum.at(envelope, (segment, row, point // ((fine.shape[-1] - 2) // _ROW)), top)
+
+
+def _block_max(values: Float32, length: int) -> Float32:
+    """Largest of each *length* neighbours, a power of two.
+
+    Shape   (n,) -> (n / length,)
+    """
+    while length > 1:
+        values = np.maximum(values[0::2], values[1::2])
+        length //= 2
+    return values
+
+
+def _decaying_max(values: Float64, length: int, decay: float) -> Float64:
+    """Largest of *length* neighbours, the newest with weight 1, each older one with ``decay`` times less.
+
+    Shape   (n,) -> (n - length + 1,)
+    """
+    seen = 1
+    while seen < length:
+        step = min(seen, length - seen)
+        values = np.maximum(values[step:], values[:-step] * decay**step)
+        seen += step
+    return values
+
+
+def _triangular_average(values: Float64, length: int) -> Float64:
+    """Average of *length* neighbours with triangular weights: two plain averages, one after the other.
+
+    Shape   (n,) -> (n - length + 1,)
+    """
+    first = length // 2 + 1
+    second = length + 1 - first
+    return _sliding_sum(_sliding_sum(values, first), second) / (first * second)
+
+
+def _sliding_sum(values: Float64, length: int) -> Float64:
+    """Sum of *length* neighbours, put together from sums of 1, 2, 4 ... neighbours.
+
+    Shape   (n,) -> (n - length + 1,)
+    """
+    total = np.zeros(len(values) - length + 1)
+    start, width = 0, 1
+    while True:
+        if length & width:
+            total += values[start : start + len(total)]
+            start += width
+        if start == length:
+            return total
+        values = values[:-width] + values[width:]
+        width *= 2
+
+
+def _joined_by_lines(nodes: Float64, length: int) -> Float32:
+    """Straight lines from node to node, *length* frames each.
+
+    Shape   (n + 1,) -> (n * length,)
+    """
+    base, rise = nodes[:-1].astype(np.float32), np.diff(nodes).astype(np.float32)
+    lines: Float32 = base[:, None] + rise[:, None] * (np.arange(length, dtype=np.float32) / length)
+    return lines.ravel()

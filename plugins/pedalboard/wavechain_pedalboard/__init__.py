@@ -9,8 +9,8 @@ from wavechain.hookspecs import hookimpl
 if TYPE_CHECKING:
     from wavechain.registry.register import Register
 
-# name, module:class, short, summary. Filters carry the word in their name: the plain ones are those of essentials, which
-# need no pedalboard.
+# name, module:class, short, summary. Filters carry the word in their name: the plain names are those of essentials,
+# which need no pedalboard.
 _STAGES = (
     ("bitcrush", "distortion:Bitcrush", True, "Rounds the samples to few levels: the grain of early samplers."),
     (

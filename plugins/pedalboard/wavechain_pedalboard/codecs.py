@@ -49,7 +49,7 @@ MP3_SAMPLE_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_10
 
 @lru_cache(maxsize=64)
 def hold_delay(sample_rate: int, target_sample_rate: float) -> int:
-    """Frames by which a zero-order hold at a lower rate is late: about half a period of that rate, measured on a bump."""
+    """Frames by which a zero-order hold is late: about half a period of the lower rate, measured on a bump."""
     period = max(1.0, sample_rate / target_sample_rate)
     width = math.ceil(64 * period)
     bump = np.zeros((1, 4 * width), np.float32)
@@ -114,7 +114,7 @@ class _GsmSections(Window):
     """The codec in sections of some seconds, each begun a second early and blended into the next.
 
     pedalboard's codec drops 20 ms at the start of every call, so a stream cannot be handed over call by call; and the
-    codec never forgets, so two runs over the same sound differ by its own noise. Sections start on the codec's grid of 20 ms.
+    codec never forgets, so two runs over the same sound differ by its own noise. Sections start on its grid of 20 ms.
     """
 
     def __init__(self, spec: Spec, quality: str) -> None:

@@ -61,7 +61,7 @@ class Convolution(PedalboardEffect):
 
 @lru_cache(maxsize=4)
 def _read(path: Path, modified: int, size: int) -> tuple[Block, float]:
-    """Shape -> (channels, frames), and its sample rate. *modified* and *size* tell one state of the file from another."""
+    """Shape -> (channels, frames), and its rate. *modified* and *size* tell one state of the file from another."""
     try:
         with AudioFile(str(path)) as file:
             sample_rate = float(file.samplerate)

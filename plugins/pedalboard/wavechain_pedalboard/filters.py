@@ -1,8 +1,8 @@
 """pedalboard's filters: gentle high- and low-pass, the equaliser's bell and shelves, and a synthesiser's ladder.
 
 Conventions: any channel count, every channel alike; length unchanged (what rings after the last frame is dropped); a
-frequency must lie below half the sample rate. They run in float32; essentials has `highpass`, `lowpass`, `peak`, `low-shelf` and
-`high-shelf` of any order in float64.
+frequency must lie below half the sample rate. They run in float32; essentials has `highpass`, `lowpass`, `peak`,
+`low-shelf` and `high-shelf` in float64.
 """
 
 from __future__ import annotations

@@ -136,8 +136,8 @@ class PedalboardEffect(Effect):
     def _check_length(self, spec: Spec) -> None:
         if spec.length is not None and spec.length > COUNTED_FRAMES:
             raise TooLargeError(
-                f"{self.stage_name()} counts at most {COUNTED_FRAMES} frames "
-                f"({COUNTED_FRAMES / spec.sample_rate / 3600:.1f} hours at {spec.sample_rate} Hz); this has {spec.length}.",
+                f"{self.stage_name()} takes at most {COUNTED_FRAMES / spec.sample_rate / 3600:.1f} hours of "
+                f"{spec.sample_rate} Hz audio; this has {spec.length / spec.sample_rate / 3600:.1f}.",
                 hint="split the file.",
             )
 
@@ -150,7 +150,10 @@ class PedalboardEffect(Effect):
 
 
 def echo_seconds(period: float, feedback: float, level: float, *, longest: float) -> float:
-    """How long echoes *period* seconds apart, the first at *level*, each *feedback* times the one before, last to -60 dB."""
+    """How long echoes last to -60 dB.
+
+    Units  *period* in seconds from one to the next; *level* of the first; *feedback* from each to the next
+    """
     if level < 1e-3 or period <= 0:
         return 0.0
     fading = abs(feedback)

@@ -1,7 +1,7 @@
 """Pitch shift: higher or lower, at the same speed.
 
-Conventions: any channel count, all shifted together; length unchanged. The method (Rubber Band's phase vocoder) works on
-windows of some 40 ms, so a click is smeared over that time; its middle stays within 8 ms of where it was.
+Conventions: any channel count, all shifted together; length unchanged. The method (Rubber Band's phase vocoder) works
+on windows of some 40 ms, so a click is smeared over that time; its middle stays within 8 ms of where it was.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import pedalboard
 
 from wavechain import Block, Spec, WholeEffect, param
 
-# pedalboard moves sound in time by this share of a window for a shift of very many semitones, earlier when the pitch rises;
-# measured on clicks, tones, chords and bursts of noise at 8 to 192 kHz, -24 to 24 semitones.
+# pedalboard moves sound in time by this share of a window for a shift of very many semitones, earlier when the pitch
+# rises; measured on clicks, tones, chords and bursts of noise at 8 to 96 kHz, -24 to 24 semitones.
 _DRIFT = 0.38
 
 

@@ -1,8 +1,8 @@
 """Plugin host: a VST3 or Audio Unit effect that is installed on this machine.
 
-Conventions: the plugin decides how many channels it takes; length is unchanged but for what rings on; the latency that the plugin
-reports is compensated. It is loaded anew and reset for every stream. Streamed output equals whole output as far as the
-plugin is deterministic: a few draw random numbers, and those differ from run to run in every host.
+Conventions: the plugin decides how many channels it takes; length is unchanged but for what rings on; the latency that
+the plugin reports is compensated. It is loaded anew and reset for every stream. Streamed output equals whole output as
+far as the plugin is deterministic: a few draw random numbers, and those differ from run to run in every host.
 
 A plugin is native code of someone else's making and runs with your rights: host what you trust.
 """
@@ -110,7 +110,7 @@ def _load(path: Path, name: str | None) -> Any:
         ) from error
     if not plugin.is_effect:
         raise ParameterError(
-            f"plugin-host: {plugin.name} is an instrument: it plays notes and hears nothing.", hint="an effect plugin."
+            f"plugin-host: {path.stem} is an instrument: it plays notes and hears nothing.", hint="an effect plugin."
         )
     return plugin
 

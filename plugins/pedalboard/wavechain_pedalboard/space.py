@@ -1,8 +1,8 @@
 """pedalboard's rooms and echoes: delay and reverb.
 
 Conventions: the output is longer than the input, by what rings on. Delay takes any channel count; reverb takes mono or
-stereo, because it spreads sound between left and right. pedalboard's `freeze_mode` is left out: it lets nothing into the
-room, so what is frozen from the first frame is silence.
+stereo, because it spreads sound between left and right. pedalboard's `freeze_mode` is left out: it lets nothing into
+the room, so what is frozen from the first frame is silence.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ define install
 	    || $(PYTHON) -m pip --python $(BIN)/python install --quiet pip
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(RUN) pip install --quiet --disable-pip-version-check uv \
 	    || echo "uv is not to be had here; pip takes its place" >&2
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || { \
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(1) || { \
 	    echo "installing with pip" >&2; \
 	    $(RUN) pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && $(RUN) pip install --quiet $(1); }
 endef

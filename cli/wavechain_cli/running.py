@@ -17,7 +17,6 @@ from wavechain.naming import Job, collect, jobs_for, make_folders
 from wavechain.plan import Plan, make_plan
 from wavechain.run import RunOptions
 from wavechain_cli.guard import complain, debugging
-from wavechain_cli.tables import print_plan
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -118,6 +117,8 @@ def _show_plans(chain: Chain, jobs: list[Job], options: RunOptions, *, as_json: 
         if as_json:
             print(json.dumps(plan.as_dict(), ensure_ascii=False))
         else:
+            from wavechain_cli.tables import print_plan
+
             print_plan(plan)
     return worst
 

@@ -15,6 +15,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,17 +36,41 @@ class Cost:
 
 def cost_of(command: Sequence[str | Path]) -> Cost:
     """Run a command to its end. Raises when it fails."""
-    import time
+    with tempfile.TemporaryFile() as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=errors)
+        watch = _PeakMemory(process.pid)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        if status:
+            errors.seek(0)
+            raise RuntimeError(f"{' '.join(map(str, command))}\n{errors.read().decode(errors='replace')}")
+    return Cost(usage.ru_utime + usage.ru_stime, wall, watch.stop())
 
-    start = time.perf_counter()
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    said = process.stderr.read().decode(errors="replace")
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    if status:
-        raise RuntimeError(f"{' '.join(map(str, command))}\n{said}")
-    return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)
+
+class _PeakMemory:
+    """Follows a process's peak resident memory; rusage would count the memory of the process that forked it too."""
+
+    def __init__(self, pid: int) -> None:
+        self._status = Path(f"/proc/{pid}/status")
+        self._peak_kb = 0
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> float:
+        self._thread.join()
+        return self._peak_kb / 1024
+
+    def _follow(self) -> None:
+        while True:
+            try:
+                text = self._status.read_text()
+            except OSError:
+                return
+            if "VmHWM" not in text:  # it has ended and not yet been waited for
+                return
+            self._peak_kb = int(text.split("VmHWM:")[1].split()[0])
+            time.sleep(0.02)
 
 
 def take_turns(contenders: dict[str, Callable[[], Cost]], rounds: int) -> dict[str, Cost]:

@@ -21,3 +21,11 @@ def make_flac(path: Path, *, minutes: float, sample_rate: int = 44_100) -> Path:
             level = 0.5 + 0.5 * np.abs(np.sin(turn))
             file.write((piece * level).T)
     return path
+
+
+def make_room(path: Path, *, sample_rate: int = 44_100) -> Path:
+    """The impulse response of a small room: 1.2 s of decaying noise."""
+    decay = np.exp(-6.9 * np.arange(round(1.2 * sample_rate)) / (1.2 * sample_rate))
+    response = noise(sample_rate=sample_rate, seconds=1.2, channels=2, rms_dbfs=-30).waveform * decay
+    soundfile.write(path, response.T, sample_rate)
+    return path

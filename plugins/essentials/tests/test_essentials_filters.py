@@ -27,7 +27,9 @@ def gain_db(stage: Effect, frequency_hz: float) -> float:
 def test_high_and_lowpass_are_scipys_butterworth(stage: type[Highpass], kind: str, order: int):
     before = music()
     after = stage(cutoff_hz=700, order=order)(before).waveform
-    expected = signal.sosfilt(signal.butter(order, 700, kind, fs=RATE, output="sos"), before.waveform.astype(np.float64))
+    expected = signal.sosfilt(
+        signal.butter(order, 700, kind, fs=RATE, output="sos"), before.waveform.astype(np.float64)
+    )
     assert after == approx(expected, abs=2e-6)
 
 
@@ -87,7 +89,9 @@ def test_a_filter_of_0_db_changes_nothing():
 
 
 def test_a_frequency_above_half_the_sample_rate_is_refused():
-    with pytest.raises(ParameterError, match=r"stage 1 \(lowpass\): cutoff_hz = 16000 Hz is not between 0 Hz and .*11025 Hz"):
+    with pytest.raises(
+        ParameterError, match=r"stage 1 \(lowpass\): cutoff_hz = 16000 Hz is not between 0 Hz and .*11025 Hz"
+    ):
         Lowpass()(Audio.of(np.zeros(100), 22_050))
 
 

@@ -19,7 +19,9 @@ QUALITIES = {"quick": "QQ", "low": "LQ", "medium": "MQ", "high": "HQ", "very-hig
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
-@pytest.mark.parametrize("rates", [(44_100, 48_000), (48_000, 44_100), (96_000, 44_100), (44_100, 8_000), (8_000, 48_000)])
+@pytest.mark.parametrize(
+    "rates", [(44_100, 48_000), (48_000, 44_100), (96_000, 44_100), (44_100, 8_000), (8_000, 48_000)]
+)
 def test_streamed_resampling_is_soxr_on_the_whole_file(quality: str, rates: tuple[int, int]):
     before = noise(sample_rate=rates[0], channels=2, seconds=0.7)
     after = Resample(sample_rate=rates[1], quality=quality)(before).waveform

@@ -74,7 +74,7 @@ class Resample(PedalboardEffect):
     )
     quality: Quality = param("windowed-sinc-32", help=_QUALITY_HELP)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, spec: Spec) -> dict[str, Any]:
         return self.model_dump() | {"quality": _QUALITIES[self.quality]}
 
     def latency(self, spec: Spec) -> int:
@@ -88,7 +88,7 @@ class Mp3Compressor(PedalboardEffect):
     cost: ClassVar[float] = 60.0
     channels_each = 2
 
-    vbr_quality: float = param(2.0, ge=0, le=10, help="LAME's variable bit rate: 0 is the best, 10 the worst.")
+    vbr_quality: float = param(2.0, ge=0, le=9.9, help="LAME's variable bit rate: 0 is the best, 9.9 the worst.")
 
     def check(self, spec: Spec) -> None:
         if spec.sample_rate not in MP3_SAMPLE_RATES:

@@ -31,7 +31,7 @@ class Convolution(PedalboardEffect):
     impulse_response_filename: Path = param(help="The recording of the impulse: a WAV, AIFF, FLAC, Ogg or MP3 file.")
     mix: float = param(1.0, ge=0, le=1, help="0 is the sound alone, 1 what the response makes of it.")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, spec: Spec) -> dict[str, Any]:
         response, sample_rate = self._response()
         return {"impulse_response_filename": response, "sample_rate": sample_rate, "mix": self.mix}
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import pedalboard
 
-from wavechain import param
+from wavechain import Spec, param
 from wavechain_pedalboard.hosting import PedalboardEffect
 
 _MODES = {
@@ -98,5 +98,5 @@ class LadderFilter(PedalboardEffect):
     resonance: float = param(0.0, ge=0, le=1, help="How much the corner stands out; near 1 it whistles on its own.")
     drive: float = param(1.0, ge=1, le=100, help="How hard the signal is pushed into the filter; above 1 it saturates.")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, spec: Spec) -> dict[str, Any]:
         return self.model_dump() | {"mode": _MODES[self.mode]}

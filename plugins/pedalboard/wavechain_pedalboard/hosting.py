@@ -96,7 +96,7 @@ class PedalboardEffect(Effect):
     channels_each: ClassVar[int | None] = None
     counts_frames: ClassVar[bool] = False
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, spec: Spec) -> dict[str, Any]:
         """The arguments for the class in pedalboard."""
         return self.model_dump()
 
@@ -117,7 +117,7 @@ class PedalboardEffect(Effect):
             self._check_length(spec)
         self.check(spec)
         each = self.channels_each or spec.channels
-        settings = self.settings()
+        settings = self.settings(spec)
         plugins = [type(self).pedal(**settings) for _ in range(0, spec.channels, each)]
         seconds = self.tail_seconds(spec)
         tail = seconds if seconds == math.inf else math.ceil(seconds * spec.sample_rate - 1e-6)

@@ -10,7 +10,7 @@ A plugin is native code of someone else's making and runs with your rights: host
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,8 +23,9 @@ from wavechain.params import Parameter
 from wavechain_pedalboard.hosting import SHORTEST, Hosted
 
 Value = bool | float | str
-# A longer list of choices would fill the screen.
+# Longer lists would fill the screen.
 MOST_CHOICES = 40
+MOST_NAMED = 12
 
 
 class PluginHost(Effect):
@@ -102,7 +103,7 @@ def _load(path: Path, name: str | None) -> Any:
         names = _names_in(path)
         if len(names) > 1 and name not in names:
             guess = nearest(name or "", names)
-            hint = f"plugin_name={guess}." if guess else f"plugin_name= one of {', '.join(names)}."
+            hint = f"plugin_name={guess}." if guess else f"plugin_name= one of {_listed(names)}."
             which = f"no plugin called {name!r} among its {len(names)}" if name else f"{len(names)} plugins"
             raise ParameterError(f"plugin-host: {path} holds {which}.", hint=hint) from error
         raise ParameterError(
@@ -122,8 +123,15 @@ def _names_in(path: Path) -> list[str]:
         return []
 
 
+def _listed(names: Sequence[str]) -> str:
+    """The first few, for an error of one line."""
+    few = ", ".join(names[:MOST_NAMED])
+    return few if len(names) <= MOST_NAMED else f"{few} and {len(names) - MOST_NAMED} more"
+
+
 def _installed_like(path: Path) -> str:
-    installed = {Path(found).stem: found for found in pedalboard.VST3Plugin.installed_plugins}
+    found = pedalboard.VST3Plugin.installed_plugins  # type: ignore[attr-defined]
+    installed = {Path(each).stem: str(each) for each in found}
     guess = nearest(path.stem, installed)
     return f"{installed[guess]}." if guess else "the path of a .vst3 folder or file."
 
@@ -150,7 +158,7 @@ def _set(plugin: Any, name: str, value: Value) -> None:
         setattr(plugin, name, value)
     except (TypeError, ValueError) as error:
         facts = _described(plugin, name)
-        hint = f"one of {', '.join(facts.choices)}." if facts.choices else f"{facts.range} {facts.unit}".strip() + "."
+        hint = f"one of {_listed(facts.choices)}." if facts.choices else f"{facts.range} {facts.unit}".strip() + "."
         raise ParameterError(f"plugin-host: {plugin.name} does not take {name} = {value!r}.", hint=hint) from error
 
 

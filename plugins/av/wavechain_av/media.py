@@ -1,0 +1,64 @@
+"""What travels beside the sound of a file that FFmpeg reads: tags, cover, and the facts of its format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wavechain import tags
+from wavechain.audio import Media
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+
+_CONTAINERS = {
+    "mov": "MP4",
+    "matroska": "Matroska",
+    "asf": "ASF",
+    "aac": "ADTS",
+    "avi": "AVI",
+    "flv": "FLV",
+    "mpeg": "MPEG",
+    "mpegts": "MPEG-TS",
+    "ape": "APE",
+    "wv": "WavPack",
+}
+
+# FFmpeg's names of tags, where they differ from those of Vorbis comments.
+_TAGS = {
+    **{name: name for name in ("title", "artist", "album", "composer", "genre", "date", "comment", "copyright")},
+    **{name: name for name in ("lyrics", "performer", "publisher", "isrc", "bpm", "grouping")},
+    "album_artist": "albumartist",
+    "track": "tracknumber",
+    "disc": "discnumber",
+}
+
+# Bits of integer sample formats. 24 travel in 32: the lossless codecs of this world hold 24 at most, plain PCM aside.
+_BITS = {"u8": 8, "s16": 16, "s32": 24}
+
+
+def media_of(path: Path, container: InputContainer, stream: AudioStream, frame: AudioFrame) -> Media:
+    """The facts of *stream* are those of its first decoded *frame*."""
+    found, pictures = tags.read(path)
+    codec = stream.codec_context.codec
+    lossless = codec.lossless and (not codec.lossy or codec.name == "wavpack")
+    kind = frame.format.packed.name
+    bits = 32 if codec.name.startswith("pcm_s32") else _BITS.get(kind)
+    return Media(
+        tags=found or _own_tags(container, stream),
+        pictures=pictures,
+        container=_CONTAINERS.get(container.format.name.split(",")[0], container.format.name.upper()),
+        codec=codec.canonical_name.upper(),
+        bits=bits if lossless else None,
+        lossy=not lossless,
+        float_samples=lossless and kind in ("flt", "dbl"),
+    )
+
+
+def _own_tags(container: InputContainer, stream: AudioStream) -> dict[str, tuple[str, ...]]:
+    """Tags as FFmpeg reads them, for containers that `wavechain.tags` does not know; technical ones are left out."""
+    raw = {**stream.metadata, **container.metadata}
+    named = {_TAGS.get(key.lower()): value.strip() for key, value in raw.items()}
+    return {name: (value,) for name, value in named.items() if name and value}

@@ -46,7 +46,7 @@ class Processor(ABC):
 
     @property
     def report(self) -> dict[str, Any]:
-        """What it did, for the report of the run: gain applied, frames removed …"""
+        """What it did, for the report of the run: gain applied, frames removed … A person is shown ``"warning"``."""
         return {}
 
 

@@ -93,6 +93,9 @@ def _execute(plan: Plan) -> Report:
         )
     report = Report(name_of(plan.source), name_of(plan.output), prepared.spec)
     report.warnings += delivery.warnings
+    for leaf in prepared.series.leaves():
+        if isinstance(leaf, Leaf) and (warning := leaf.processor.report.get("warning")):
+            report.warnings.append(f"{report.source}: {leaf.place}: {warning}")
     report.facts = {
         "seed": options.seed,
         "source": _facts(plan.origin.spec) | {"container": plan.media.container, "codec": plan.media.codec},

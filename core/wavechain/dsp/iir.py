@@ -121,28 +121,29 @@ class _Level:
         self._drive = np.ascontiguousarray(system.b.T)
         self._respond = np.ascontiguousarray(np.hstack([system.d, system.c]).T)
         # A single row would be a matrix-vector product, which OpenBLAS threads much sooner: one idle row is added.
-        part = padded = max(rows, 2)
-        while part > 2 and part * self._respond.size > _SINGLE_THREAD_LIMIT:
-            part //= 2
-        joined = np.zeros((channels, padded, len(self._respond)))
-        output = np.zeros((channels, padded, outputs))
-        self._parts = joined.reshape(-1, part, len(self._respond))
-        self._output_parts = output.reshape(-1, part, outputs)
-        self._joined, self._output = joined[:, :rows], output[:, :rows]
+        self._part = padded = max(rows, 2)
+        while self._part > 2 and self._part * self._respond.size > _SINGLE_THREAD_LIMIT:
+            self._part //= 2
+        self._rows = rows
+        self._joined = np.zeros((channels, padded, len(self._respond)))
+        self._output = np.zeros((channels, padded, outputs))
 
     def contribution(self, inputs: Array) -> Array:
         """What each row adds to the state behind it, as if it had started from silence."""
-        channels, rows, _ = self._joined.shape
-        self._joined[..., : self._inputs] = inputs.reshape(channels, rows, self._inputs)
-        added: Array = self._parts[..., : self._inputs] @ self._drive
-        return added.reshape(channels, -1, len(self.power))[:, :rows]
+        channels = len(self._joined)
+        self._joined[:, : self._rows, : self._inputs] = inputs.reshape(channels, self._rows, self._inputs)
+        added: Array = self._in_parts(self._joined)[..., : self._inputs] @ self._drive
+        return added.reshape(channels, -1, len(self.power))[:, : self._rows]
 
     def response(self, states: Array) -> Array:
         """The outputs of every row, given the state before each: valid until the next call."""
-        channels, rows, _ = self._joined.shape
-        self._joined[..., self._inputs :] = states.reshape(channels, rows, -1)
-        np.matmul(self._parts, self._respond, out=self._output_parts)
-        return self._output
+        self._joined[:, : self._rows, self._inputs :] = states.reshape(len(self._joined), self._rows, -1)
+        np.matmul(self._in_parts(self._joined), self._respond, out=self._in_parts(self._output))
+        return self._output[:, : self._rows]
+
+    def _in_parts(self, rows: Float64) -> Float64:
+        """A view for products of ``part`` rows each."""
+        return rows.reshape(-1, self._part, rows.shape[-1])
 
 
 class SosStream:

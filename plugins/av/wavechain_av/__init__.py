@@ -22,7 +22,7 @@ SHARED = (".mp3", ".ogg", ".oga", ".opus", ".flac", ".wav", ".w64", ".aif", ".ai
 def wavechain_register(register: Register) -> None:
     register.plugin(summary="Reads M4A, WMA, video sound tracks and what else FFmpeg knows; writes AAC and ALAC.")
     register.stage(
-        "av-loader",
+        "read-av",
         kind="loader",
         summary="Reads M4A, AAC, WMA, AC-3, APE, WavPack, the sound of MP4, MKV, WebM, MOV and others.",
         target="wavechain_av.loader:AvLoader",
@@ -32,7 +32,7 @@ def wavechain_register(register: Register) -> None:
         priority=-10,
     )
     register.stage(
-        "av-writer",
+        "write-av",
         kind="writer",
         summary="Writes M4A: AAC, or ALAC where a bit depth is asked for.",
         target="wavechain_av.writer:AvWriter",

@@ -16,29 +16,33 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from av.error import FFmpegError
 
+from wavechain.audio import Media
 from wavechain.errors import EmptyAudioError, TooLargeError, UnreadableError
 from wavechain.output import MAX_CHANNELS, MAX_SAMPLE_RATE
 from wavechain.processors import Pending
 from wavechain.stages import Loader, Source
 from wavechain.stream import Block, Spec
 from wavechain_av.media import media_of
-from wavechain_av.opening import end_of, opened, sound_of
+from wavechain_av.opening import announced_seconds, counts_frames, end_of, opened, sound_of
 from wavechain_av.samples import to_block
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
-    from av.audio.stream import AudioStream
     from av.container import InputContainer
 
 # A clock that strays less than this is a rounded clock, not a hole: mending it would click.
 JITTER_SECONDS = Fraction(1, 20)
 HOLE_SECONDS_MAX = 60
+
+# A header's duration may count what an encoder put around the sound. What is missing beyond this was cut off.
+CUT_OFF_SECONDS, CUT_OFF_SHARE = 0.25, 0.01
 
 
 class AvLoader(Loader):
@@ -52,23 +56,27 @@ class _AvSource(Source):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._position = 0  # frames given out so far
+        end = end_of(path)  # the index of a long file takes memory: one at a time
         with contextlib.ExitStack() as closing:
-            container = closing.enter_context(opened(path))
-            stream = sound_of(container, path)
-            frames = self._decoded(container, stream)
+            self._container = closing.enter_context(opened(path))
+            self._stream = sound_of(self._container, path)
+            frames = self._decoded()
             first = next(frames, None)
             if first is None:
                 raise EmptyAudioError(f"{path}: its audio stream is empty.", hint="another file.")
             rate, channels = first.sample_rate, first.layout.nb_channels
             self._refuse_beyond_limits(rate, channels)
-            self._clock = _clock(container, first)
-            end = None if self._clock is None else end_of(path)
+            self._sample_format = first.format.packed.name
+            self._clock = _clock(self._container, first)
             length = None if self._clock is None or end is None else max(0, self._clock.frame(end)) or None
             self.spec = Spec.audio(rate, channels, length)
-            self.media = media_of(path, container, stream, first)
             self._closing = closing.pop_all()
         self._pending = Pending(self.spec)
         self._blocks = self._placed(itertools.chain([first], frames))
+
+    @cached_property
+    def media(self) -> Media:  # type: ignore[override]  # read when asked for: a second pass does not ask
+        return media_of(self._path, self._container, self._stream, self._sample_format)
 
     def read(self, frames: int) -> Block:
         while self._pending.steps < frames and (block := next(self._blocks, None)) is not None:
@@ -78,15 +86,15 @@ class _AvSource(Source):
     def close(self) -> None:
         self._closing.close()
 
-    def _decoded(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    def _decoded(self) -> Iterator[AudioFrame]:
         try:
-            for packet in container.demux(stream):
+            for packet in self._container.demux(self._stream):
                 for frame in packet.decode():
                     if packet.is_corrupt or frame.is_corrupt:
                         raise self._damaged("marked as corrupt")
                     if frame.samples:
                         yield frame
-        except FFmpegError as error:
+        except (FFmpegError, OSError) as error:
             raise self._damaged((error.strerror or "no reason given").lower()) from None
 
     def _placed(self, frames: Iterator[AudioFrame]) -> Iterator[Block]:
@@ -109,6 +117,8 @@ class _AvSource(Source):
             yield block
         if length is not None and 0 < length - self._position <= jitter:
             yield from self._silence(length - self._position)
+        if length is None:
+            self._refuse_cut_off()
 
     def _silence(self, frames: int) -> Iterator[Block]:
         while frames > 0:
@@ -135,6 +145,14 @@ class _AvSource(Source):
                 hint="cut it there, and process the parts.",
             )
 
+    def _refuse_cut_off(self) -> None:
+        announced = announced_seconds(self._container, self._stream)
+        if announced is not None and self._seconds < announced * (1 - CUT_OFF_SHARE) - CUT_OFF_SECONDS:
+            raise UnreadableError(
+                f"{self._path}: ends after {self._seconds:.2f} s; its header says {announced:.2f} s.",
+                hint="copy the file again from its origin.",
+            )
+
     def _damaged(self, reason: str) -> UnreadableError:
         where = f"after {self._seconds:.2f} s" if self._position else "at its start"
         return UnreadableError(
@@ -159,7 +177,7 @@ class _Clock:
 
 def _clock(container: InputContainer, first: AudioFrame) -> _Clock | None:
     """None where the container counts in something else."""
-    if "mov" not in container.format.name.split(",") or first.pts is None or first.time_base is None:
+    if not counts_frames(container) or first.pts is None or first.time_base is None:
         return None
     frames_per_tick = first.time_base * first.sample_rate
     return _Clock(first.pts, int(frames_per_tick)) if frames_per_tick.denominator == 1 else None

@@ -9,7 +9,6 @@ from wavechain import tags
 from wavechain.audio import Media
 
 if TYPE_CHECKING:
-    from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
@@ -39,13 +38,12 @@ _TAGS = {
 _BITS = {"u8": 8, "s16": 16, "s32": 24}
 
 
-def media_of(path: Path, container: InputContainer, stream: AudioStream, frame: AudioFrame) -> Media:
-    """The facts of *stream* are those of its first decoded *frame*."""
+def media_of(path: Path, container: InputContainer, stream: AudioStream, sample_format: str) -> Media:
+    """*sample_format* is that of decoded frames: ``s16``, ``flt`` …"""
     found, pictures = tags.read(path)
     codec = stream.codec_context.codec
     lossless = codec.lossless and (not codec.lossy or codec.name == "wavpack")
-    kind = frame.format.packed.name
-    bits = 32 if codec.name.startswith("pcm_s32") else _BITS.get(kind)
+    bits = 32 if codec.name.startswith("pcm_s32") else _BITS.get(sample_format)
     return Media(
         tags=found or _own_tags(container, stream),
         pictures=pictures,
@@ -53,7 +51,7 @@ def media_of(path: Path, container: InputContainer, stream: AudioStream, frame: 
         codec=codec.canonical_name.upper(),
         bits=bits if lossless else None,
         lossy=not lossless,
-        float_samples=lossless and kind in ("flt", "dbl"),
+        float_samples=lossless and sample_format in ("flt", "dbl"),
     )
 
 

@@ -17,7 +17,7 @@ import av
 from av.error import FFmpegError
 from av.stream import Discard
 
-from wavechain.errors import UnreadableError
+from wavechain.errors import EmptyAudioError, UnreadableError
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
@@ -29,6 +29,8 @@ FORMATS = (
     *("mpegts", "ac3", "eac3", "dts", "dtshd", "truehd", "mlp", "mp3", "amr", "ape", "wv", "tta", "tak", "mpc"),
     *("mpc8", "oma", "dsf", "ogg", "flac", "wav", "w64", "aiff", "caf", "au", "nut", "rm", "xwma", "voc", "qoa"),
 )
+
+_WRITE_DURATION = {"matroska", "asf", "avi", "flv", "ape", "wv", "tta", "tak", "mpc", "mpc8", "flac", "dsf"}
 
 # How far back from the announced end the last packets are looked for.
 _LAST_SECONDS = 0.5
@@ -53,7 +55,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
                 options={"format_whitelist": ",".join(FORMATS), "protocol_whitelist": ""},
                 metadata_errors="replace",
             )
-        except FFmpegError:
+        except (FFmpegError, OSError):  # the file's own errors come through as they are
             raise UnreadableError(
                 f"{path}: is not a media file that FFmpeg reads, or its header is damaged.",
                 hint="copy the file again from its origin.",
@@ -65,11 +67,13 @@ def opened(path: Path) -> Iterator[InputContainer]:
 def sound_of(container: InputContainer, path: Path) -> AudioStream:
     """The best audio stream; all others are switched off, so that they are not even read.
 
-    Raises  UnreadableError when there is none, or none that can be decoded here
+    Raises  EmptyAudioError, or UnreadableError when none is sound that can be decoded here
     """
+    if not container.streams:
+        raise EmptyAudioError(f"{path}: is a media file with nothing in it.", hint="another file.")
     sounds = [stream for stream in container.streams.audio if _has_decoder(stream)]
     if not sounds:
-        kinds = " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        kinds = " and ".join(sorted({stream.type for stream in container.streams}))
         raise UnreadableError(f"{path}: has no sound that FFmpeg decodes, only {kinds}.", hint="another file.")
     best = container.streams.best("audio")
     sound = next((stream for stream in sounds if stream is best), sounds[0])
@@ -102,6 +106,25 @@ def _refuse_deadly_layout(sound: AudioStream, path: Path) -> None:
         )
 
 
+def counts_frames(container: InputContainer) -> bool:
+    """Whether the clocks of this format are exact to the frame, as a rule: MP4 and MOV."""
+    return "mov" in container.format.name.split(",")
+
+
+def announced_seconds(container: InputContainer, sound: AudioStream) -> float | None:
+    """How long the header says the sound is, for formats that write it down when the file is finished.
+
+    FFmpeg guesses the duration of others from their bit rate. Where pictures run on after the sound, only the duration
+    of the sound's own stream means anything.
+    """
+    if not set(container.format.name.split(",")) & _WRITE_DURATION:
+        return None
+    if sound.duration and sound.time_base:
+        return float(sound.duration * sound.time_base)
+    alone = len(container.streams) == 1 and container.duration
+    return container.duration / av.time_base if alone and container.duration else None
+
+
 def end_of(path: Path) -> int | None:
     """Where the sound of an MP4 or MOV file ends, in ticks of its stream's clock; None when nothing says so.
 
@@ -111,19 +134,19 @@ def end_of(path: Path) -> int | None:
     """
     with opened(path) as container:
         sound = sound_of(container, path)
-        if not sound.duration or sound.time_base is None:
+        if not counts_frames(container) or not sound.duration or sound.time_base is None:
             return None
         edit_end = (sound.start_time or 0) + sound.duration
         last: list[tuple[int, int]] = []
-        with contextlib.suppress(FFmpegError):
+        with contextlib.suppress(FFmpegError, OSError):
             container.seek(max(0, edit_end - int(_LAST_SECONDS / sound.time_base)), stream=sound)
             for packet in container.demux(sound):
                 if packet.pts is not None and packet.duration:
                     last = [*last[-1:], (packet.pts, packet.duration)]
-    if not last:
-        return edit_end
-    packet_end = sum(last[-1])
-    is_short = last[-1][1] < last[0][1]
-    if is_short and abs(packet_end - edit_end) * sound.time_base <= _EDIT_SECONDS:
-        return packet_end
-    return min(packet_end, edit_end)
+        if not last:
+            return edit_end
+        packet_end = sum(last[-1])
+        is_short = last[-1][1] < last[0][1]
+        if is_short and abs(packet_end - edit_end) * sound.time_base <= _EDIT_SECONDS:
+            return packet_end
+        return min(packet_end, edit_end)

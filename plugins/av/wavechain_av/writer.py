@@ -9,6 +9,7 @@ Conventions
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -41,7 +42,7 @@ _AAC_LOWEST, _AAC_STEP, _AAC_DEFAULT_QUALITY = 32_000, 12_800, 5.0
 class AvWriter(Writer):
     def encoding(self, suffix: str, spec: Spec, media: Media, wanted: OutputOptions) -> Encoding:
         lossy_asked = wanted.quality is not None or wanted.bitrate_kbps is not None
-        if wanted.bit_depth is None and (lossy_asked or media.codec != "ALAC"):
+        if wanted.bit_depth is None and (lossy_asked or not media.codec.startswith("ALAC")):
             return self._aac(suffix, spec, wanted)
         if lossy_asked:
             raise ParameterError(
@@ -89,6 +90,7 @@ class _AvSink(Sink):
         self._format = {None: "flt", 16: "s16", 24: "s32"}[encoding.bits]
         self._tick = Fraction(1, spec.sample_rate)
         self._frames = 0
+        self._over = False  # nothing more can be written
         self._file = path.open("wb")
         # A Python file: its OSErrors come through as they are, a full disk included.
         self._container = av.open(
@@ -116,9 +118,16 @@ class _AvSink(Sink):
         self._encode(frame)
 
     def close(self) -> None:
+        if self._over:
+            with contextlib.suppress(Exception):
+                self._container.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
+            return
         try:
             if self._frames:
                 self._encode(None)
+            self._over = True
             self._container.close()
         finally:
             self._file.close()
@@ -126,10 +135,12 @@ class _AvSink(Sink):
     def _encode(self, frame: av.AudioFrame | None) -> None:
         try:
             self._container.mux(self._stream.encode(frame))
-        except FFmpegError as error:
-            raise UnwritableError(
-                f"{self._path}: {(error.strerror or str(error)).lower()}.", hint=".flac or .wav."
-            ) from None
+        except BaseException as error:
+            self._over = True  # to mux once more, the end included, crashes in FFmpeg when its header is not written
+            if isinstance(error, FFmpegError):
+                reason = (error.strerror or str(error)).lower()
+                raise UnwritableError(f"{self._path}: {reason}.", hint=".flac or .wav.") from None
+            raise
 
 
 def _layout(suffix: str, spec: Spec, codec: str) -> str:

@@ -30,7 +30,7 @@ def test_high_and_lowpass_are_scipys_butterworth(stage: type[Highpass], kind: st
     expected = signal.sosfilt(
         signal.butter(order, 700, kind, fs=RATE, output="sos"), before.waveform.astype(np.float64)
     )
-    assert after == approx(expected, abs=2e-6)
+    assert np.abs(after - expected).max() < 2e-6
 
 
 @pytest.mark.parametrize("q", [0.5, 1.0, 30.0])
@@ -59,7 +59,7 @@ def test_peak_moves_its_middle_and_nothing_far_away(db: float):
 def test_a_peak_and_its_opposite_cancel():
     before = music()
     after = (Peak(gain_db=9, q=2) | Peak(gain_db=-9, q=2))(before)
-    assert after.waveform == approx(before.waveform, abs=1e-6)
+    assert np.abs(after.waveform - before.waveform).max() < 1e-6
 
 
 @pytest.mark.parametrize("slope", [0.5, 1.0])
@@ -85,7 +85,7 @@ def test_a_steep_filter_at_a_low_frequency_stays_clean():
 
 def test_a_filter_of_0_db_changes_nothing():
     before = music()
-    assert Peak()(before).waveform == approx(before.waveform, abs=1e-7)
+    assert np.abs(Peak()(before).waveform - before.waveform).max() < 1e-7
 
 
 def test_a_frequency_above_half_the_sample_rate_is_refused():

@@ -124,10 +124,8 @@ def test_normalize_true_peak_sees_between_the_samples():
 
 def test_normalize_keeps_the_balance():
     before = Audio(music().waveform * np.float32([[1], [0.25]]), 48_000)
-    after = Normalize()(before)
-    assert after.waveform[1] * 4 / after.waveform[0].max() == approx(
-        before.waveform[1] * 4 / before.waveform[0].max(), abs=1e-5
-    )
+    factors = Normalize()(before).waveform / np.where(before.waveform, before.waveform, 1)
+    assert np.ptp(factors[before.waveform != 0]) < 1e-5
 
 
 def test_normalize_leaves_silence_alone():

@@ -43,7 +43,7 @@ _PAIRS: Final[dict[int, tuple[tuple[int, int], ...]]] = {
 class Channels(Effect):
     """Down-mix, up-mix, pick, swap, or map channels by number."""
 
-    cost: ClassVar[float] = 0.5
+    cost: ClassVar[float] = 0.2
 
     layout: Layout | None = param(
         None,

@@ -1,14 +1,15 @@
 """De-esser: tame hissing s and sh sounds, and nothing else.
 
-It listens to the band of the sibilants alone, and where that is too loud it lowers that band alone: the output is
-x + (g - 1) b(x), with b a band-pass that has no phase shift at its middle. So it is an equaliser's bell of gain g whose
-depth follows the voice, and with g = 1 samples stay exactly what they are.
+It listens to what lies above the vowels alone (a steep highpass half an octave below the band), and where that is
+too loud it lowers the band: the output is x + (g - 1) b(x), with b a band-pass that has no phase shift at its middle.
+So it is an equaliser's bell of gain g whose depth follows the voice, and with g = 1 samples stay exactly what they are.
 
 Conventions: all channels share one gain; length unchanged, and nothing is late.
 """
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -24,11 +25,11 @@ _KNEE_DB = 6.0
 class DeEsser(Effect):
     """Tame hissing s and sh sounds."""
 
-    cost: ClassVar[float] = 5.0
+    cost: ClassVar[float] = 4.6
 
     frequency_hz: float = param(6_500.0, unit="Hz", ge=2_000, le=16_000, help="Middle of the band that hisses.")
     q: float = param(0.8, ge=0.3, le=5, help="Narrowness: the band is frequency_hz / q wide.")
-    threshold_db: float = param(-30.0, unit="dBFS", ge=-90, le=0, help="Peaks within the band above this are lowered.")
+    threshold_db: float = param(-30.0, unit="dBFS", ge=-90, le=0, help="Peaks of the hiss above this are lowered.")
     ratio: float = param(4.0, ge=1, le=20, help="How many dB above the threshold become one.")
     range_db: float = param(10.0, unit="dB", ge=0, le=40, help="It never lowers the band by more than this.")
     attack_ms: float = param(1.0, unit="ms", ge=0.1, le=50, help="How fast it acts.")
@@ -49,8 +50,10 @@ class _DeEsser(HopDynamics):
             lookahead_ms=settings.lookahead_ms,
         )
         self._settings = settings
-        sos = rbj.band_pass(settings.frequency_hz, spec.sample_rate, settings.q)
-        self._band = SosFilter(sos, spec.channels, quantum=self.size)
+        rate, channels = spec.sample_rate, spec.channels
+        hiss = rbj.highpass(settings.frequency_hz / math.sqrt(2.0), rate, order=4)
+        self._hiss = SosFilter(hiss, channels, quantum=self.size)
+        self._band = SosFilter(rbj.band_pass(settings.frequency_hz, rate, settings.q), channels, quantum=self.size)
         self._late, self._late_band = Delay(spec, self.latency), Delay(spec, self.latency)
 
     def wanted_db(self, level_db: Float64) -> Float64:
@@ -59,6 +62,5 @@ class _DeEsser(HopDynamics):
         return -np.minimum((1.0 - 1.0 / settings.ratio) * above, settings.range_db)
 
     def step(self, chunk: Block) -> Block:
-        band = self._band.process_quantum(chunk)
-        depth = self.gain(band) - np.float32(1.0)
-        return self._late(chunk) + self._late_band(band) * depth
+        depth = self.gain(self._hiss.process_quantum(chunk)) - np.float32(1.0)
+        return self._late(chunk) + self._late_band(self._band.process_quantum(chunk)) * depth

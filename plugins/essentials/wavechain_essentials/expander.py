@@ -17,7 +17,7 @@ from wavechain_essentials.hop_dynamics import Delay, Float64, HopDynamics, knee
 class Expander(Effect):
     """Make what is quiet quieter: breath, spill, room noise."""
 
-    cost: ClassVar[float] = 3.0
+    cost: ClassVar[float] = 2.3
 
     threshold_db: float = param(-45.0, unit="dBFS", ge=-120, le=0, help="Peaks below this are lowered.")
     ratio: float = param(2.0, ge=1, le=20, help="How many dB the output falls for each dB below the threshold.")

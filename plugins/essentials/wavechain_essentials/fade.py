@@ -44,7 +44,7 @@ def rise(frames: int, curve: Curve) -> npt.NDArray[np.float32]:
 class Fade(Effect):
     """Fade in from silence, out into silence."""
 
-    cost: ClassVar[float] = 0.5
+    cost: ClassVar[float] = 0.2
 
     fade_in_seconds: float = param(0.0, unit="s", ge=0, le=600, help="Length of the fade at the start.")
     fade_out_seconds: float = param(0.0, unit="s", ge=0, le=600, help="Length of the fade at the end.")

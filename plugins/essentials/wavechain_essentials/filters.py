@@ -36,7 +36,7 @@ class SosProcessor(Processor):
 class Filter(Effect):
     """A filter given by its second-order sections."""
 
-    cost: ClassVar[float] = 2.0
+    cost: ClassVar[float] = 1.1
 
     @abstractmethod
     def sections(self, sample_rate: int) -> npt.NDArray[np.float64]:

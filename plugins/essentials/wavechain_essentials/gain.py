@@ -16,7 +16,7 @@ from wavechain import Block, Effect, Processor, Spec, param
 class Gain(Effect):
     """Louder or quieter, nothing else."""
 
-    cost: ClassVar[float] = 0.3
+    cost: ClassVar[float] = 0.1
 
     gain_db: float = param(0.0, unit="dB", ge=-120, le=60, help="How much louder (+) or quieter (-).")
 

@@ -25,12 +25,12 @@ from wavechain.dsp.true_peak import TruePeakMeter
 from wavechain.limiting import LimiterWindow
 from wavechain_essentials.gain import Amplified
 
-# Half of the +-0.1 LU that are promised: the rest is for other meters and for dither.
-_NEAR_ENOUGH_LU: Final = 0.05
+# A third of the +-0.1 LU that are promised: the rest is for other meters, their one decimal, and dither.
+_NEAR_ENOUGH_LU: Final = 0.03
 # True peak meters of the standard differ by this much on noise and cymbals: the ceiling holds on the next one, too.
 _METER_MARGIN_DB: Final = 0.2
 # What limiting takes away is given back up to here; more would crush everything to lift the little that is left.
-_MOST_COMPENSATION_DB: Final = 12.0
+_MOST_COMPENSATION_DB: Final = 15.0
 _MOST_PASSES: Final = 8
 _LARGEST_STEP_DB: Final = 6.0
 
@@ -67,7 +67,10 @@ class Loudness(MeasuredEffect):
             best = min(results[1:], key=lambda tried: abs(tried.lufs - self.target_lufs))
             report |= {"gain_db": round(best.gain_db, 2), "expected_lufs": round(best.lufs, 2), "ceiling": "limited"}
             if abs(best.lufs - self.target_lufs) > _NEAR_ENOUGH_LU:
-                report["ceiling"] = "limited, target out of reach"
+                report["warning"] = (
+                    f"{self.target_lufs:g} LUFS is out of reach under {self.true_peak_ceiling_db:g} dBTP; "
+                    f"it comes to {best.lufs:.1f}. Try: a compressor before it, or a lower target_lufs."
+                )
             return _AmplifiedLimited(spec, best.gain_db, self._held_dbtp, report)
         gain_db = min(self.target_lufs - source.lufs, self._held_dbtp - source.true_peak_dbtp)
         report |= {"gain_db": round(gain_db, 2), "expected_lufs": round(source.lufs + gain_db, 2)}

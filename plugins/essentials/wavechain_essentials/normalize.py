@@ -21,7 +21,7 @@ from wavechain_essentials.gain import Amplified
 class Normalize(MeasuredEffect):
     """Bring the loudest point of the file to a given level."""
 
-    cost: ClassVar[float] = 0.3
+    cost: ClassVar[float] = 0.1
 
     target_db: float = param(-1.0, unit="dB", ge=-60, le=0, help="Where the loudest point will be, re full scale.")
     mode: Literal["peak", "true-peak"] = param(

@@ -16,7 +16,7 @@ from wavechain.errors import SpecMismatchError
 class Polarity(Effect):
     """Turn the waveform upside down, in all channels or in some."""
 
-    cost: ClassVar[float] = 0.3
+    cost: ClassVar[float] = 0.1
 
     channels: tuple[int, ...] = param((), help="Which channels to turn, counted from 0; none named: all of them.")
 

@@ -23,7 +23,7 @@ _SOXR: Final = {"quick": "QQ", "low": "LQ", "medium": "MQ", "high": "HQ", "very-
 class Resample(Effect):
     """Another sample rate, the same sound at the same time."""
 
-    cost: ClassVar[float] = 2.2
+    cost: ClassVar[float] = 2.1
 
     sample_rate: int = param(unit="Hz", ge=1_000, le=768_000, help="The new sample rate.")
     quality: Literal["quick", "low", "medium", "high", "very-high"] = param(

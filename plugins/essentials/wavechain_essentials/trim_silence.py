@@ -21,7 +21,7 @@ class TrimSilence(MeasuredEffect):
     """Cut off silence at the start and at the end."""
 
     keeps_samples: ClassVar[bool] = True
-    cost: ClassVar[float] = 0.5
+    cost: ClassVar[float] = 0.1
 
     threshold_dbfs: float = param(-60.0, unit="dBFS", ge=-140, le=0, help="Sample peaks up to here count as silence.")
     minimum_silence_seconds: float = param(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # name, module:class, short, summary. Filters carry the word in their name: the plain names are those of essentials,
 # which need no pedalboard.
-_STAGES = (
+STAGES = (
     ("bitcrush", "distortion:Bitcrush", True, "Rounds the samples to few levels: the grain of early samplers."),
     (
         "brickwall-limiter",
@@ -53,7 +53,7 @@ _STAGES = (
 @hookimpl
 def wavechain_register(register: Register) -> None:
     register.plugin(summary="Effects of Spotify's pedalboard, and hosting of VST3 and Audio Unit plugins.")
-    for name, target, short, summary in _STAGES:
+    for name, target, short, summary in STAGES:
         register.stage(
             name,
             kind="effect",

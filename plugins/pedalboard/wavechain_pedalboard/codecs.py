@@ -66,7 +66,7 @@ class Resample(PedalboardEffect):
     """
 
     pedal = pedalboard.Resample
-    cost: ClassVar[float] = 56.0
+    cost: ClassVar[float] = 70.0
     counts_frames = True
 
     target_sample_rate: float = param(
@@ -85,7 +85,7 @@ class Mp3Compressor(PedalboardEffect):
     """Encode to MP3 and decode again, on the way: what the codec does to the sound, without a file."""
 
     pedal = pedalboard.MP3Compressor
-    cost: ClassVar[float] = 60.0
+    cost: ClassVar[float] = 40.0
     channels_each = 2
 
     vbr_quality: float = param(2.0, ge=0, le=9.9, help="LAME's variable bit rate: 0 is the best, 9.9 the worst.")
@@ -94,7 +94,7 @@ class Mp3Compressor(PedalboardEffect):
         if spec.sample_rate not in MP3_SAMPLE_RATES:
             above = [rate for rate in MP3_SAMPLE_RATES if rate >= spec.sample_rate] or [MP3_SAMPLE_RATES[-1]]
             raise SpecMismatchError(
-                f"mp3-compressor takes {', '.join(map(str, MP3_SAMPLE_RATES))} Hz; this is {spec.sample_rate} Hz.",
+                f"takes {', '.join(map(str, MP3_SAMPLE_RATES))} Hz; it is given {spec.sample_rate} Hz.",
                 hint=f"add resample:sample_rate={above[0]} before it.",
             )
 
@@ -102,7 +102,7 @@ class Mp3Compressor(PedalboardEffect):
 class GsmCompressor(Effect):
     """A call on a mobile telephone of the 1990s: GSM full rate, 13 kbit/s, nothing above 4 kHz."""
 
-    cost: ClassVar[float] = 45.0
+    cost: ClassVar[float] = 55.0
 
     quality: Quality = param("windowed-sinc-8", help=f"For the way to 8000 Hz and back. {_QUALITY_HELP}")
 

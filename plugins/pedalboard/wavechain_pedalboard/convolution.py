@@ -26,7 +26,8 @@ class Convolution(PedalboardEffect):
     """Play the sound through a recorded room, spring, speaker or anything else that was hit once and recorded."""
 
     pedal = pedalboard.Convolution
-    cost: ClassVar[float] = 40.0
+    channels_each = 2
+    cost: ClassVar[float] = 20.0
 
     impulse_response_filename: Path = param(help="The recording of the impulse: a WAV, AIFF, FLAC, Ogg or MP3 file.")
     mix: float = param(1.0, ge=0, le=1, help="0 is the sound alone, 1 what the response makes of it.")
@@ -39,8 +40,7 @@ class Convolution(PedalboardEffect):
         response, _ = self._response()
         if response.shape[0] > 1 and response.shape[0] != spec.channels:
             raise SpecMismatchError(
-                f"convolution: {self.impulse_response_filename} has {response.shape[0]} channels; the stream has "
-                f"{spec.channels}.",
+                f"{self.impulse_response_filename} has {response.shape[0]} channels; the stream has {spec.channels}.",
                 hint="a mono impulse response, or channels:layout=stereo before it.",
             )
 
@@ -54,7 +54,7 @@ class Convolution(PedalboardEffect):
             facts = path.stat()
         except OSError as error:
             raise ParameterError(
-                f"convolution: {path} cannot be read: {error.strerror}.", hint="the path of an impulse response."
+                f"{path} cannot be read: {error.strerror}.", hint="the path of an impulse response."
             ) from None
         return _read(path, facts.st_mtime_ns, facts.st_size)
 
@@ -67,14 +67,14 @@ def _read(path: Path, modified: int, size: int) -> tuple[Block, float]:
             sample_rate = float(file.samplerate)
             if file.frames > LONGEST_SECONDS * sample_rate:
                 raise ParameterError(
-                    f"convolution: {path} is {file.frames / sample_rate:.0f} s long; the limit is {LONGEST_SECONDS} s.",
+                    f"{path} is {file.frames / sample_rate:.0f} s long; the limit is {LONGEST_SECONDS} s.",
                     hint="an impulse response, not a piece of music.",
                 )
             response = file.read(int(file.frames))
     except (ValueError, RuntimeError) as error:
-        raise ParameterError(f"convolution: {path} is not audio that can be read.", hint="a WAV file.") from error
+        raise ParameterError(f"{path} is not audio that can be read.", hint="a WAV file.") from error
     if response.shape[0] > 2:
-        raise ParameterError(f"convolution: {path} has {response.shape[0]} channels.", hint="a mono or stereo file.")
+        raise ParameterError(f"{path} has {response.shape[0]} channels.", hint="a mono or stereo file.")
     if not np.isfinite(response).all() or not response.any():
-        raise ParameterError(f"convolution: {path} holds silence or non-finite samples.", hint="another file.")
+        raise ParameterError(f"{path} holds silence or non-finite samples.", hint="another file.")
     return response, sample_rate

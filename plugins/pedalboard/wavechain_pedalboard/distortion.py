@@ -35,7 +35,7 @@ class Bitcrush(PedalboardEffect):
     """Round the samples to few levels, without dither: the grain of early samplers."""
 
     pedal = pedalboard.Bitcrush
-    cost: ClassVar[float] = 1.2
+    cost: ClassVar[float] = 5.0
 
     bit_depth: float = param(
         8.0, unit="bits", ge=0, le=32, help="How many bits are left below full scale; 7.5 is allowed."

@@ -46,7 +46,7 @@ class BrickwallLimiter(PedalboardEffect):
     """Keep every sample under a ceiling by looking ahead; no make-up gain."""
 
     pedal = pedalboard.BrickwallLimiter
-    cost: ClassVar[float] = 5.0
+    cost: ClassVar[float] = 3.5
     counts_frames = True
 
     ceiling_db: float = param(-1.0, unit="dB", ge=-60, le=24, help="No sample leaves above this level.")
@@ -61,7 +61,7 @@ class NoiseGate(PedalboardEffect):
     """Turn down what is quiet: breaths, hiss and room between the words."""
 
     pedal = pedalboard.NoiseGate
-    cost: ClassVar[float] = 4.0
+    cost: ClassVar[float] = 2.5
 
     threshold_db: float = param(-100.0, unit="dB", ge=-120, le=24, help="The level below which it closes.")
     ratio: float = param(10.0, ge=1, le=100, help="How far it closes: so many dB for each dB below the threshold.")

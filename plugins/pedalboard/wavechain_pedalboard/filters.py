@@ -89,7 +89,7 @@ class LadderFilter(PedalboardEffect):
 
     pedal = pedalboard.LadderFilter
     frequencies = ("cutoff_hz",)
-    cost: ClassVar[float] = 12.0
+    cost: ClassVar[float] = 4.5
 
     mode: Literal["lowpass-12", "highpass-12", "bandpass-12", "lowpass-24", "highpass-24", "bandpass-24"] = param(
         "lowpass-12", help="What passes, and how steeply the rest falls: 12 or 24 dB an octave."

@@ -128,23 +128,22 @@ class PedalboardEffect(Effect):
             value = getattr(self, name)
             if value >= spec.sample_rate / 2:
                 raise ParameterError(
-                    f"{self.stage_name()}: {name} = {value:g} Hz is not below half the sample rate of "
-                    f"{spec.sample_rate} Hz.",
+                    f"{name} = {value:g} Hz is not below half the sample rate of {spec.sample_rate} Hz.",
                     hint=f"below {spec.sample_rate / 2:g} Hz.",
                 )
 
     def _check_length(self, spec: Spec) -> None:
         if spec.length is not None and spec.length > COUNTED_FRAMES:
             raise TooLargeError(
-                f"{self.stage_name()} takes at most {COUNTED_FRAMES / spec.sample_rate / 3600:.1f} hours of "
-                f"{spec.sample_rate} Hz audio; this has {spec.length / spec.sample_rate / 3600:.1f}.",
+                f"takes at most {COUNTED_FRAMES / spec.sample_rate / 3600:.1f} hours of "
+                f"{spec.sample_rate} Hz audio; it is given {spec.length / spec.sample_rate / 3600:.1f}.",
                 hint="split the file.",
             )
 
     def _at_most_stereo(self, spec: Spec) -> None:
         if spec.channels > 2:
             raise SpecMismatchError(
-                f"{self.stage_name()} takes 1 or 2 channels; this has {spec.channels}.",
+                f"takes 1 or 2 channels; it is given {spec.channels}.",
                 hint="add channels:layout=stereo before it.",
             )
 

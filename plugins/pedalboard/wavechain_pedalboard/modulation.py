@@ -25,7 +25,7 @@ class Chorus(PedalboardEffect):
     """A second voice beside the first, wavering in time: choir, flanger or vibrato."""
 
     pedal = pedalboard.Chorus
-    cost: ClassVar[float] = 11.0
+    cost: ClassVar[float] = 4.5
 
     rate_hz: float = param(1.0, unit="Hz", ge=0, le=99, help="How many times a second it wavers.")
     depth: float = param(0.25, ge=0, le=1, help="How far it wavers: at 1 by 10 ms to either side.")
@@ -70,7 +70,7 @@ class Phaser(PedalboardEffect):
     def tail_seconds(self, spec: Spec) -> float:
         """Time to -60 dB of the slowest mode anywhere in the sweep.
 
-        A first-order all-pass of corner f has its pole at (1 - g)/(1 + g), g = tan(pi f / rate): slow near 0 Hz and near
+        A first-order all-pass of corner f has its pole at (1 - g)/(1 + g), g = tan(pi f / rate): slow near 0 and near
         half the rate. A round of six with feedback h has modes where A**6 = 1/h; beside a pole that decays by d a frame
         (in nepers) the slowest decays by d (r - 1)/(r + 1), r = |h|**(-1/6). Six equal poles alone need about 20/d.
         """

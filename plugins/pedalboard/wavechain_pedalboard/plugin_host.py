@@ -66,7 +66,7 @@ class PluginHost(Effect):
             plugin.process(spec.zeros(SHORTEST), float(spec.sample_rate), reset=False)
         except ValueError as error:
             raise SpecMismatchError(
-                f"plugin-host: {plugin.name} does not take {spec.channels} channels.",
+                f"{plugin.name} does not take {spec.channels} channels.",
                 hint=f"add channels:layout={'mono' if spec.channels == 2 else 'stereo'} before it.",
             ) from error
         # Loading sends noise through the plugin, to see whether it can be reset; nothing of it may be left.
@@ -84,7 +84,7 @@ class PluginHost(Effect):
             if name not in known:
                 guess = nearest(name, known)
                 hint = f"{guess}." if guess else f"wavechain stages describe plugin-host:path={self.path}."
-                raise ParameterError(f"plugin-host: {plugin.name} has no parameter {name!r}.", hint=hint)
+                raise ParameterError(f"{plugin.name} has no parameter {name!r}.", hint=hint)
             _set(plugin, name, value)
         return plugin
 
@@ -96,7 +96,7 @@ class PluginHost(Effect):
 
 def _load(path: Path, name: str | None) -> Any:
     if not path.exists():
-        raise ParameterError(f"plugin-host: there is no {path}.", hint=_installed_like(path))
+        raise ParameterError(f"there is no {path}.", hint=_installed_like(path))
     try:
         plugin = pedalboard.load_plugin(str(path), plugin_name=name)  # type: ignore[attr-defined]
     except (ImportError, ValueError, RuntimeError) as error:
@@ -105,13 +105,13 @@ def _load(path: Path, name: str | None) -> Any:
             guess = nearest(name or "", names)
             hint = f"plugin_name={guess}." if guess else f"plugin_name= one of {_listed(names)}."
             which = f"no plugin called {name!r} among its {len(names)}" if name else f"{len(names)} plugins"
-            raise ParameterError(f"plugin-host: {path} holds {which}.", hint=hint) from error
+            raise ParameterError(f"{path} holds {which}.", hint=hint) from error
         raise ParameterError(
-            f"plugin-host: {path} cannot be loaded: {_reason(error)}", hint="a VST3 effect for this machine."
+            f"{path} cannot be loaded: {_reason(error)}", hint="a VST3 effect for this machine."
         ) from error
     if not plugin.is_effect:
         raise ParameterError(
-            f"plugin-host: {path.stem} is an instrument: it plays notes and hears nothing.", hint="an effect plugin."
+            f"{path.stem} is an instrument: it plays notes and hears nothing.", hint="an effect plugin."
         )
     return plugin
 
@@ -143,12 +143,12 @@ def _reason(error: BaseException) -> str:
 
 def _load_preset(plugin: Any, path: Path) -> None:
     if not path.is_file():
-        raise ParameterError(f"plugin-host: preset_path: there is no {path}.", hint="the path of a .vstpreset file.")
+        raise ParameterError(f"preset_path: there is no {path}.", hint="the path of a .vstpreset file.")
     try:
         plugin.load_preset(str(path))
     except (AttributeError, RuntimeError, ValueError) as error:
         raise ParameterError(
-            f"plugin-host: {plugin.name} does not take the preset {path}.",
+            f"{plugin.name} does not take the preset {path}.",
             hint="a .vstpreset file saved by this plugin.",
         ) from error
 
@@ -159,7 +159,7 @@ def _set(plugin: Any, name: str, value: Value) -> None:
     except (TypeError, ValueError) as error:
         facts = _described(plugin, name)
         hint = f"one of {_listed(facts.choices)}." if facts.choices else f"{facts.range} {facts.unit}".strip() + "."
-        raise ParameterError(f"plugin-host: {plugin.name} does not take {name} = {value!r}.", hint=hint) from error
+        raise ParameterError(f"{plugin.name} does not take {name} = {value!r}.", hint=hint) from error
 
 
 def _described(plugin: Any, name: str) -> Parameter:

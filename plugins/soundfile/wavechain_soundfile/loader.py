@@ -62,6 +62,8 @@ class SoundFileSource(Source):
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path, self._raw = path, file
         self._size = os.fstat(file.fileno()).st_size
+        self._tag: mpeg.XingTag | None = None
+        self._endless: _Endless | None = None
         self._file = self._open()
         try:
             self.spec = self._checked_spec()
@@ -73,9 +75,9 @@ class SoundFileSource(Source):
 
     @cached_property
     def media(self) -> Media:  # type: ignore[override]  # read when asked for: a second pass over the file does not ask
-        from wavechain import tags
+        from wavechain.tags import read as read_tags
 
-        found, pictures = tags.read(self._path)
+        found, pictures = read_tags(self._path)
         subtype = self._file.subtype
         return Media(
             tags=found,
@@ -131,7 +133,8 @@ class SoundFileSource(Source):
             if self._tag is not None:
                 return file
             file.close()
-            return soundfile.SoundFile(_Endless(self._raw))
+            self._endless = _Endless(self._raw)
+            return soundfile.SoundFile(self._endless)
         except soundfile.LibsndfileError as error:
             if error.code == _UNRECOGNISED:
                 raise self._unrecognised() from None
@@ -208,6 +211,8 @@ class SoundFileSource(Source):
 
     def _check_end(self) -> None:
         """The decoder stopped: at the end, or at damage?"""
+        if self._endless is not None and self._endless.failed is not None:
+            raise self._endless.failed
         damage = libsndfile.damage(self._file)
         if self.spec.length is not None:
             raise self._short(self.spec.length, self._position)
@@ -243,11 +248,13 @@ class _Endless:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._at_end = False
+        self.failed: OSError | None = None
 
     def readinto(self, buffer: memoryview) -> int:
         try:
             return self._file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
-        except OSError:  # nobody catches what leaves a callback of libsndfile: the end comes early, and is noticed
+        except OSError as error:  # nobody catches what leaves a callback of libsndfile
+            self.failed = error
             return 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

@@ -14,21 +14,24 @@ stage needs must be there: pip install -e '.[all]'.
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
 from wavechain import chainfile, engine, errors, output, plan, stream
+from wavechain.audio import Media
 from wavechain.output import OutputOptions
 from wavechain.params import Parameter, parameters
 from wavechain.registry import PluginRecord, PresetSpec, StageSpec, registry
-from wavechain.stages import FeatureTransform, MeasuredEffect, Stage, StreamStage, WholeEffect
+from wavechain.stages import Encoding, FeatureTransform, MeasuredEffect, Stage, StreamStage, WholeEffect, Writer
+from wavechain.stream import Spec
 from wavechain_cli.app import app
 
 HOUSE = Path(__file__).resolve().parents[1]
@@ -43,12 +46,37 @@ KIND_TITLES = {
     "loader": "Loaders",
     "writer": "Writers",
 }
+DEPTHS: tuple[Literal["16", "24", "32", "float"], ...] = ("16", "24", "32", "float")
+PLAIN_TYPES = {
+    "list of number": "list of numbers",
+    "list of whole number": "list of whole numbers",
+    "list of stage": "list of stages",
+    "list of branch": "list of branches",
+    "path": "file name",
+    "dict": "table",
+}
+RATES = (
+    8_000,
+    11_025,
+    12_000,
+    16_000,
+    22_050,
+    24_000,
+    32_000,
+    44_100,
+    48_000,
+    88_200,
+    96_000,
+    192_000,
+    384_000,
+    768_000,
+)
 TYPES = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH"}
 
 
 def made() -> dict[Path, str]:
     """Every page that this script makes or has a passage in, with what should stand there."""
-    plugins = [plugin for plugin in registry().plugins() if plugin.bundled]
+    plugins = sorted((plugin for plugin in registry().plugins() if plugin.bundled), key=_reading_order)
     if faults := [fault for plugin in plugins for fault in registry().check(plugin)]:
         raise SystemExit("\n".join(faults))
     pages = {
@@ -64,8 +92,10 @@ def made() -> dict[Path, str]:
             ["key", "values", "default", "what it does"],
             [[f"`{p.name}`", _values(p), _default(p), p.help] for p in parameters(OutputOptions)],
         ),
+        "formats": table(["files", "format", "bit depths", "channels", "common sample rates"], formats()),
         "limits": table(["limit", "value", "why"], limits()),
-        "errors": "\n".join(error_tree()),
+        "errors": error_table(),
+        "decisions": "\n".join(decisions()),
     }
     for page in (HOUSE / "README.md", *sorted(DOCS.glob("*.md"))):
         text = page.read_text(encoding="utf-8")
@@ -77,26 +107,47 @@ def made() -> dict[Path, str]:
 # Stages
 
 
+STAGE_INDEX = """# Every stage
+
+A stage is used by its name, with parameters after a colon on the command line:
+
+```text
+wavechain run in.flac out.flac -s highpass:cutoff_hz=80,order=4
+```
+
+or as a table in a chain file:
+
+```toml
+[[stage]]
+use = "highpass"
+cutoff_hz = 80
+order = 4
+```
+
+Every parameter that has a default may be left out. `wavechain stages describe NAME` prints the tables of these pages;
+`wavechain stages list` shows the stages of plugins that others wrote, too.
+
+"""
+
+PRESETS = """# Presets
+
+A preset is a chain file that comes with wavechain. `wavechain run in.wav out.wav --preset NAME` runs one, and
+`wavechain presets show NAME > mine.toml` copies one, to be changed.
+"""
+
+
 def stage_index(plugins: Sequence[PluginRecord]) -> str:
-    lines = [
-        NOTE + "# Every stage",
-        "A stage is used by its name, with parameters after a colon on the command line:",
-        "```text\nwavechain run in.flac out.flac -s highpass:cutoff_hz=80,order=4\n```",
-        "or as a table in a chain file:",
-        '```toml\n[[stage]]\nuse = "highpass"\ncutoff_hz = 80\norder = 4\n```',
-        "Every parameter that has a default may be left out. `wavechain stages describe NAME` prints the same tables; "
-        "`wavechain stages list` also shows the stages of plugins that others wrote.",
-        *stage_overview(plugins, ""),
-    ]
-    return "\n\n".join(lines)
+    return NOTE + STAGE_INDEX + "\n".join(stage_overview(plugins, ""))
 
 
 def stage_overview(plugins: Sequence[PluginRecord], folder: str) -> Iterator[str]:
     for plugin in plugins:
         rows = [[f"[`{_name(s)}`]({folder}{plugin.name}.md#{_anchor(s)})", s.summary] for s in plugin.stages]
-        yield f"**[{plugin.name}]({folder}{plugin.name}.md)**: {plugin.summary}{_extra_note(plugin)}\n\n" + table(
-            ["stage", "what it does"], rows
-        ) + "\n"
+        yield (
+            f"**[{plugin.name}]({folder}{plugin.name}.md)**: {plugin.summary}{_extra_note(plugin)}\n\n"
+            + table(["stage", "what it does"], rows)
+            + "\n"
+        )
 
 
 def plugin_page(plugin: PluginRecord) -> str:
@@ -120,7 +171,7 @@ def stage_section(spec: StageSpec, level: str) -> Iterator[str]:
     yield f"{level} {_name(spec)}"
     said = inspect.cleandoc(cls.__doc__ or "")
     yield said if said else spec.summary
-    if conventions := _conventions(cls):
+    if spec.kind not in ("loader", "writer") and (conventions := _conventions(cls)):
         yield conventions
     facts = [f"- {fact}" for fact in stage_facts(spec, cls)]
     yield "\n".join(facts)
@@ -133,6 +184,8 @@ def stage_section(spec: StageSpec, level: str) -> Iterator[str]:
 
 
 def stage_facts(spec: StageSpec, cls: type[Stage]) -> Iterator[str]:
+    if spec.kind == "combinator":
+        yield "In a chain file: [stages inside stages](../chain-files.md#stages-inside-stages)"
     if spec.extensions:
         yield f"Files: {', '.join(f'`{suffix}`' for suffix in spec.extensions)}"
     if issubclass(cls, StreamStage):
@@ -164,10 +217,9 @@ def _way_of_working(cls: type[StreamStage]) -> str:
 
 def _conventions(cls: type[Stage]) -> str:
     """What the module says about channels, length and levels under the word *Conventions*."""
-    paragraphs = (inspect.getdoc(sys.modules[cls.__module__]) or "").split("\n\n")
-    for paragraph in paragraphs:
+    for paragraph in (inspect.getdoc(sys.modules[cls.__module__]) or "").split("\n\n"):
         if match := re.match(r"Conventions:?\s+", paragraph):
-            text = " ".join(re.sub(r"\n\w+: .*", "", paragraph[match.end() :], flags=re.DOTALL).split())
+            text = " ".join(re.split(r"\n(?:Memory|Source)\b", paragraph[match.end() :])[0].split())
             return (text[0].upper() + text[1:]).replace("``", "`")
     return ""
 
@@ -181,14 +233,9 @@ def preset_table(plugins: Sequence[PluginRecord], page: str) -> list[str]:
 
 
 def preset_page(plugins: Sequence[PluginRecord]) -> str:
-    lines = [
-        NOTE + "# Presets",
-        "A preset is a chain file that comes with wavechain. `wavechain run in.wav out.wav --preset NAME` runs one, and "
-        "`wavechain presets show NAME > mine.toml` copies one, to be changed.",
-    ]
-    for preset in _presets(plugins):
-        lines += [f"## {preset.name}", preset.summary, f"```toml\n{preset.read().strip()}\n```"]
-    return "\n\n".join(lines)
+    lines = [NOTE + PRESETS]
+    lines += [f"## {p.name}\n\n{p.summary}\n\n```toml\n{p.read().strip()}\n```\n" for p in _presets(plugins)]
+    return "\n".join(lines)
 
 
 def _presets(plugins: Sequence[PluginRecord]) -> list[PresetSpec]:
@@ -212,7 +259,7 @@ def command_reference() -> Iterator[str]:
         yield f"```text\n{' '.join(usage)}\n```\n"
         yield inspect.cleandoc(callback.__doc__ or "").partition("\n")[0] + "\n"
         if positional:
-            yield table(["argument", "meaning"], [[f"`{_metavar(*a)}`", _info(a[2]).help or ""] for a in positional])
+            yield table(["argument", "meaning"], [[f"`{_metavar(*a)}`", _plain(_info(a[2]).help)] for a in positional])
             yield ""
         if options:
             yield table(["option", "value", "meaning"], [_option_row(*item) for item in options])
@@ -234,7 +281,8 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 def _option_row(name: str, default: Any, hint: Any) -> list[str]:
     info = _info(hint)
-    words = ", ".join(f"`{word}`" for word in info.param_decls or ()) or f"`--{name.replace('_', '-')}`"
+    told = [word for word in (info.default, *(info.param_decls or ())) if isinstance(word, str)]
+    words = ", ".join(f"`{word}`" for word in told or [f"--{name.replace('_', '-')}"])
     kind = _bare(hint)
     if kind is bool:
         value = ""
@@ -244,9 +292,9 @@ def _option_row(name: str, default: Any, hint: Any) -> list[str]:
         value = f"`{info.metavar or TYPES[kind]}`"
     if info.min is not None:
         value += f", {info.min:g} to {info.max:g}"
-    if default not in (None, False):
+    if default is not None and default is not False:
         value += f" (default: {default})"
-    return [words, value, info.help or ""]
+    return [words, value, _plain(info.help)]
 
 
 def _metavar(name: str, default: Any, hint: Any) -> str:
@@ -265,56 +313,98 @@ def _bare(hint: Any) -> Any:
     return get_args(parts[0])[0] if get_origin(parts[0]) is list else parts[0]
 
 
-# Limits and errors
+# Formats, limits, errors, decisions
+
+
+def formats() -> Iterator[list[str]]:
+    """What every writer takes, found out by asking it."""
+    rows: dict[tuple[str, str, str, str], list[str]] = {}
+    for suffix in registry().suffixes("writer"):
+        writer = plan.find_writer(suffix)
+        encoding = _asked(writer, suffix) or _asked(writer, suffix, rate=44_100)
+        assert encoding is not None, suffix
+        asked = {depth: _asked(writer, suffix, OutputOptions(bit_depth=depth)) for depth in DEPTHS}
+        depths = ", ".join(depth for depth in DEPTHS if asked[depth])
+        if depths and encoding.lossy:
+            depths += ", and then lossless"
+        channels = [count for count in range(1, output.MAX_CHANNELS + 1) if _asked(writer, suffix, channels=count)]
+        rates = [rate for rate in RATES if _asked(writer, suffix, rate=rate)]
+        lossy = ", lossy" if encoding.lossy else ""
+        row = (encoding.container + lossy, depths or "has none", _ranges(channels), _rates(rates))
+        rows.setdefault(row, []).append(suffix)
+    for row, suffixes in sorted(rows.items(), key=lambda item: ("lossy" in item[0][0], item[1])):
+        yield [" ".join(f"`{suffix}`" for suffix in suffixes), *row]
+
+
+def _asked(
+    writer: Writer, suffix: str, wanted: OutputOptions | None = None, *, channels: int = 2, rate: int = 48_000
+) -> Encoding | None:
+    try:
+        return writer.encoding(suffix, Spec.audio(rate, channels, rate), Media(), wanted or OutputOptions())
+    except (errors.SpecMismatchError, errors.ParameterError):
+        return None
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Whole numbers as people list them: ``1 to 6, 8``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+
+
+def _rates(rates: Sequence[int]) -> str:
+    if list(rates) == list(RATES):
+        return "all"
+    if list(rates) == list(RATES[: len(rates)]):
+        return f"all up to {rates[-1]} Hz"
+    return ", ".join(map(str, rates)) + " Hz"
 
 
 def limits() -> list[list[str]]:
-    gib = 1 << 30
+    floor_db = 20 * math.log10(float(engine.TAIL_FLOOR))
     return [
-        ["channels", str(output.MAX_CHANNELS), "a file that claims more is refused before any memory is taken"],
+        ["channels", f"{output.MAX_CHANNELS}", "a header may claim anything: [decision 7](decisions/0007-limits.md)"],
         ["sample rate", f"{output.MAX_SAMPLE_RATE:,} Hz", "the same"],
-        ["length", f"{plan.MAX_HOURS:g} hours", "a short file may claim to be years long"],
+        ["length", f"{plan.MAX_HOURS:g} hours", "the same"],
+        ["a block", f"{stream.BLOCK_SAMPLES:,} samples in all channels", "[decision 4](decisions/0004-block-size.md)"],
         [
-            "one block",
-            f"{stream.BLOCK_SAMPLES:,} samples over all channels",
-            "[decision 4](decisions/0004-block-size.md)",
-        ],
-        [
-            "tail of unknown length",
-            f"until {20 * np_log10(float(engine.TAIL_FLOOR)):.0f} dBFS for {engine.TAIL_HOLD_SECONDS:g} s, "
-            f"{engine.TAIL_CAP_SECONDS:g} s at most",
-            "`--tail SECONDS` says otherwise",
+            "a tail that names no length",
+            f"until {floor_db:.0f} dBFS for {engine.TAIL_HOLD_SECONDS:g} s, {engine.TAIL_CAP_SECONDS:g} s at most",
+            "`--tail SECONDS` sets another maximum",
         ],
         [
             "stages that need the whole signal",
-            f"{engine.WHOLE_LIMIT_BYTES / gib:g} GiB of samples",
+            f"{engine.WHOLE_LIMIT_BYTES >> 30} GiB of samples",
             "refused in the plan, before work begins",
         ],
-        ["chain file", f"{chainfile.MAX_BYTES >> 20} MiB", "a larger file is not a chain"],
+        ["a chain file", f"{chainfile.MAX_BYTES >> 20} MiB", "what is larger is not a chain"],
     ]
 
 
-def np_log10(value: float) -> float:
-    import math
-
-    return math.log10(value)
-
-
-def error_tree() -> Iterator[str]:
+def error_table() -> str:
     rows = []
-    for cls, depth in _subclasses(errors.WavechainError):
-        meaning = re.search(rf"{cls.__name__}\s+(.+?)(?: \(exit code \d\))?$", errors.__doc__ or "", re.MULTILINE)
-        rows.append(
-            [f"{'&emsp;' * depth}`{cls.__name__}`", str(cls.exit_code), meaning[1] if meaning else "the root of them all"]
-        )
-    yield table(["error", "exit code", "meaning"], rows)
+    for cls, depth in _tree(errors.WavechainError):
+        said = re.search(rf"{cls.__name__}\s+(.+?)(?: \(exit code \d\))?$", errors.__doc__ or "", re.MULTILINE)
+        meaning = said[1] if said else "any of those below"
+        rows.append([f"{'&emsp;' * depth}`{cls.__name__}`", str(cls.exit_code), meaning])
+    return table(["error", "exit code", "meaning"], rows)
 
 
-def _subclasses(cls: type[errors.WavechainError], depth: int = 0) -> Iterator[tuple[type[errors.WavechainError], int]]:
+def _tree(cls: type[errors.WavechainError], depth: int = 0) -> Iterator[tuple[type[errors.WavechainError], int]]:
     yield cls, depth
     for below in cls.__subclasses__():
         if below.__module__ == errors.__name__:
-            yield from _subclasses(below, depth + 1)
+            yield from _tree(below, depth + 1)
+
+
+def decisions() -> Iterator[str]:
+    for page in sorted((DOCS / "decisions").glob("*.md")):
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        yield f"- [{title.replace('. ', ': ', 1)}](decisions/{page.name})"
 
 
 # Text
@@ -330,6 +420,11 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def _plain(text: str | None) -> str:
+    """What the program says, with nothing in it that Markdown would take for a mark."""
+    return re.sub(r"([*\\])", r"\\\1", text or "")
+
+
 def _name(spec: StageSpec) -> str:
     return spec.name if spec.short else spec.full_name
 
@@ -341,7 +436,8 @@ def _anchor(spec: StageSpec) -> str:
 def _values(parameter: Parameter) -> str:
     if parameter.choices:
         return ", ".join(f"`{choice}`" for choice in parameter.choices)
-    return f"{parameter.type}, {parameter.range}" if parameter.range else parameter.type
+    kind = PLAIN_TYPES.get(parameter.type, parameter.type)
+    return f"{kind}, {parameter.range}" if parameter.range else kind
 
 
 def _default(parameter: Parameter) -> str:
@@ -350,6 +446,12 @@ def _default(parameter: Parameter) -> str:
     if parameter.default is None:
         return "unset"
     return f"`{parameter.default_text}`" if parameter.default not in ((), {}, "") else "none"
+
+
+def _reading_order(plugin: PluginRecord) -> tuple[bool, ...]:
+    """The core, then plugins that make sound before those that only carry it, what needs an extra last."""
+    carries = all(stage.kind in ("loader", "writer") for stage in plugin.stages)
+    return plugin.name != "core", carries, bool(_extra_of(plugin))
 
 
 def _extra_of(plugin: PluginRecord) -> str:

@@ -72,7 +72,7 @@ class FileOrigin(Origin):
                 done += block.shape[-1]
                 if not np.isfinite(block).all():
                     raise NonFiniteError(
-                        f"{self._name}: NaN or infinite samples near {done / self.spec.rate:.2f} s.",
+                        f"{self._name}: NaN or infinite samples near {float(done / self.spec.rate):.2f} s.",
                         hint="repair or re-export the file.",
                     )
                 yield block

@@ -94,7 +94,9 @@ def write(path: Path, wanted: dict[str, tuple[str, ...]], pictures: list[Picture
         elif name == "compilation" and values in (("0",), ("1",)):
             file.tags["cpil"] = values == ("1",)
         else:
-            file.tags[_FREE + _PICARD.get(name, name.upper())] = [_mp4.MP4FreeForm(value.encode("utf-8")) for value in values]
+            file.tags[_FREE + _PICARD.get(name, name.upper())] = [
+                _mp4.MP4FreeForm(value.encode("utf-8")) for value in values
+            ]
     covers = [_mp4.MP4Cover(picture.data, _COVERS[picture.mime]) for picture in pictures if picture.mime in _COVERS]
     if covers:
         file.tags["covr"] = covers

@@ -7,6 +7,10 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
+# A file of nothing but empty chunks, blocks or pages would keep a parser busy for minutes.
+_MOST_PARTS = 10_000
+_TOO_MANY = 1 << 62
+
 
 def kind_of(file: BinaryIO) -> str:
     """``flac``, ``vorbis``, ``opus``, ``oggflac``, ``wav``, ``aiff``, ``mp3``, ``mp4``, or an empty string."""
@@ -37,8 +41,9 @@ def header_bytes(file: BinaryIO, kind: str) -> int:
     if kind == "flac":
         return _flac_bytes(file)
     if kind in ("wav", "aiff"):
-        tags = [size for name, _, size in chunks(file) if name.strip().lower() in (b"id3", b"list")]
-        return max(tags, default=0)
+        parts = list(chunks(file))
+        tags = [size for name, _, size in parts if name.strip().lower() in (b"id3", b"list")]
+        return max(tags, default=0) if len(parts) < _MOST_PARTS else _TOO_MANY
     if kind in ("vorbis", "opus", "oggflac"):
         return _ogg_bytes(file)
     return 0
@@ -50,7 +55,9 @@ def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     file.seek(0)
     order = "<" if file.read(4) == b"RIFF" else ">"
     position = 12
-    while position + 8 <= end:
+    for _ in range(_MOST_PARTS):
+        if position + 8 > end:
+            return
         file.seek(position)
         name, size = struct.unpack(f"{order}4sI", file.read(8))
         yield name, position + 8, min(size, end - position - 8)
@@ -65,26 +72,25 @@ def _id3_bytes(head: bytes) -> int:
 
 def _flac_bytes(file: BinaryIO) -> int:
     start = _id3_bytes(file.read(10))
-    position, last = start + 4, False
-    while not last:
+    position = start + 4
+    for _ in range(_MOST_PARTS):
         file.seek(position)
         head = file.read(4)
-        if len(head) < 4:
-            break
-        last = bool(head[0] & 0x80)
         position += 4 + int.from_bytes(head[1:], "big")
-    return position
+        if len(head) < 4 or head[0] & 0x80:
+            return position
+    return _TOO_MANY
 
 
 def _ogg_bytes(file: BinaryIO) -> int:
     """From the start to the end of the second packet, which holds the comments."""
     position = packets = 0
-    while packets < 2:
+    for _ in range(_MOST_PARTS):
         file.seek(position)
         head = file.read(27)
-        if len(head) < 27 or head[:4] != b"OggS":
-            break
+        if packets > 1 or len(head) < 27 or head[:4] != b"OggS":
+            return position
         segments = file.read(head[26])
         packets += sum(size < 255 for size in segments)
         position += 27 + len(segments) + sum(segments)
-    return position
+    return _TOO_MANY

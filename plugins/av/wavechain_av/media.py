@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wavechain import tags
 from wavechain.audio import Media
+from wavechain.tags import read as read_tags
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -34,13 +34,15 @@ _TAGS = {
     "disc": "discnumber",
 }
 
+_LONGEST_TAG = 1 << 20
+
 # Bits of integer sample formats. 24 travel in 32: the lossless codecs of this world hold 24 at most, plain PCM aside.
 _BITS = {"u8": 8, "s16": 16, "s32": 24}
 
 
 def media_of(path: Path, container: InputContainer, stream: AudioStream, sample_format: str) -> Media:
     """*sample_format* is that of decoded frames: ``s16``, ``flt`` …"""
-    found, pictures = tags.read(path)
+    found, pictures = read_tags(path)
     codec = stream.codec_context.codec
     lossless = codec.lossless and (not codec.lossy or codec.name == "wavpack")
     bits = 32 if codec.name.startswith("pcm_s32") else _BITS.get(sample_format)
@@ -58,5 +60,5 @@ def media_of(path: Path, container: InputContainer, stream: AudioStream, sample_
 def _own_tags(container: InputContainer, stream: AudioStream) -> dict[str, tuple[str, ...]]:
     """Tags as FFmpeg reads them, for containers that `wavechain.tags` does not know; technical ones are left out."""
     raw = {**stream.metadata, **container.metadata}
-    named = {_TAGS.get(key.lower()): value.strip() for key, value in raw.items()}
+    named = {_TAGS.get(key.lower()): value.strip() for key, value in raw.items() if len(value) <= _LONGEST_TAG}
     return {name: (value,) for name, value in named.items() if name and value}

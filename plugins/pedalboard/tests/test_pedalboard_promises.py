@@ -1,4 +1,4 @@
-"""What holds for every effect of this plugin: streamed = whole, exact time, exact length, the sound of pedalboard itself."""
+"""What holds for every effect here: streamed = whole, exact time and length, the sound of pedalboard itself."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def hold_delay(sample_rate: int, target_sample_rate: float) -> int:
 
 
 class Resample(PedalboardEffect):
-    """Play the sound through a lower sample rate and back, to lose the highs, or with a poor quality to add rubble.
+    """Play the sound through a lower sample rate and back: the highs go, and at a poor quality return as rubble.
 
     The stream keeps its own rate: to change that, use `resample`.
     """

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_MAX_CHUNKS = 10_000
+_MOST_CHUNKS = 10_000  # a gigabyte of empty ones would take minutes
 _UNKNOWN_32 = 0xFFFFFFFF
 # From SoX (0x7FFFF000 and a little) to arecord (0x80000000): "as much as a 2 GiB file can hold".
 _UNKNOWN_31 = range(0x7FFF_F000, 0x8000_0001)
@@ -44,7 +44,7 @@ def claim(file: BinaryIO, container: str) -> Claim | None:
     if found is None:
         return None
     start, claimed = found
-    return Claim(claimed, max(0, file.seek(0, os.SEEK_END) - start))
+    return Claim(claimed, max(0, _size(file) - start))
 
 
 def _riff(file: BinaryIO) -> tuple[int, int] | None:
@@ -66,13 +66,16 @@ def _aiff(file: BinaryIO) -> tuple[int, int] | None:
     file.seek(12)
     for name, start, size in _chunks(file, ">"):
         if name == b"SSND":
-            return None if size in (0, _UNKNOWN_32) else (start, size)
+            # The chunk starts with an offset and a block size, four bytes each.
+            return None if size in (0, _UNKNOWN_32) else (start + 8, size - 8)
     return None
 
 
 def _w64(file: BinaryIO) -> tuple[int, int] | None:
-    position = 40
-    for _ in range(_MAX_CHUNKS):
+    position, end = 40, _size(file)
+    for _ in range(_MOST_CHUNKS):
+        if position >= end:
+            return None
         file.seek(position)
         name, size = struct.unpack("<4s12xQ", file.read(24))
         if name == b"data":
@@ -91,12 +94,18 @@ def _au(file: BinaryIO) -> tuple[int, int] | None:
 
 def _chunks(file: BinaryIO, order: str) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and size of the chunks from here on; the file stands at the start of each."""
-    position = file.tell()
-    for _ in range(_MAX_CHUNKS):
+    position, end = file.tell(), _size(file)
+    for _ in range(_MOST_CHUNKS):
+        if position >= end:
+            return
         file.seek(position)
         name, size = struct.unpack(f"{order}4sI", file.read(8))
         yield name, position + 8, size
         position += 8 + size + size % 2
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 _FINDERS: dict[str, Callable[[BinaryIO], tuple[int, int] | None]] = {

@@ -133,13 +133,16 @@ class SoundFileSource(Source):
             if self._tag is not None:
                 return file
             file.close()
+            self._raw.seek(0)
             self._endless = _Endless(self._raw)
             return soundfile.SoundFile(self._endless)
         except soundfile.LibsndfileError as error:
             if error.code == _UNRECOGNISED:
                 raise self._unrecognised() from None
             reason = error.error_string.removeprefix("Error : ").rstrip(".")
-            raise self._damaged(f"cannot be decoded: {reason}") from None
+            # What libsndfile says of an MP3 file without a single frame in it.
+            reason = "" if reason.startswith("File does not exist") else f" ({reason})"
+            raise self._damaged(f"cannot be decoded{reason}") from None
         except TypeError:  # soundfile wants to be told the format of files that are named .raw
             raise self._unrecognised() from None
 

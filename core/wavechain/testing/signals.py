@@ -61,9 +61,9 @@ def music(*, sample_rate: int = 48_000, seconds: float = 4.0, channels: int = 2,
     mix = generator.standard_normal((channels, frames)) * 0.003
     for beat in range(int(seconds * 2)):
         start = beat * sample_rate // 2
-        time = np.arange(frames - start) / sample_rate
+        time = np.arange(min(frames - start, 2 * sample_rate)) / sample_rate  # -100 dB by then
         pitch = 110 * 2 ** (generator.integers(0, 24) / 12)
         note = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 6) if pitch * k < sample_rate / 2.2)
         pan = generator.uniform(0.3, 1.0, (channels, 1))
-        mix[:, start:] += pan * note * np.exp(-6 * time)
+        mix[:, start : start + time.size] += pan * note * np.exp(-6 * time)
     return Audio.of((0.7 * mix / np.abs(mix).max()).astype(np.float32), sample_rate)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,11 +41,21 @@ _LAST_SECONDS = 0.5
 _EDIT_SECONDS = 0.002
 
 
+class _Calm(io.BufferedReader):
+    """Answers an impossible seek as C does: PyAV prints the traceback of a second exception to standard error."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError):
+            return -errno.EINVAL
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
     """Raises UnreadableError, naming the file."""
     try:
-        file = path.open("rb")
+        file = _Calm(io.FileIO(path))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UnreadableError(f"{path}: {reason}.", hint="check the name and its permissions.") from None

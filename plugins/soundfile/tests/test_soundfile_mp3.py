@@ -50,7 +50,8 @@ def test_no_frame_is_added_lost_or_moved(tmp_path, sample_rate, channels):
             assert source.spec == sound.spec
             heard = source.read(20_000)
         assert heard.shape == sound.waveform.shape
-        assert delay(heard, sound.waveform) == 0, options
+        # At 8 kbit/s little is left of the sweep to measure by; a decoder without the tag would be 1105 frames late.
+        assert abs(delay(heard, sound.waveform)) <= (4 if options.get("bitrate_kbps") == lowest else 0), options
 
 
 def test_ffmpeg_agrees_about_start_and_end(tmp_path):
@@ -79,7 +80,7 @@ def test_blocks_of_any_size_make_the_same_file(tmp_path):
 
 
 def test_the_tag_counts_every_frame_and_byte(tmp_path):
-    path = write(tmp_path / "song.mp3", music(sample_rate=44_100, seconds=30, channels=1))
+    path = write(tmp_path / "song.mp3", music(sample_rate=44_100, seconds=12, channels=1))
     data = path.read_bytes()
     with path.open("rb") as file:
         tag = read_tag(file)

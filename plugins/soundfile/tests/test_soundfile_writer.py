@@ -129,14 +129,18 @@ def test_lossy_formats_name_the_rates_that_they_have():
         (
             ".mp3",
             {"bitrate_kbps": 100},
-            "output: MP3 at 48000 Hz has no bit rate of 100 kbit/s. "
-            "Try: one of 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256 or 320.",
+            (
+                "output: MP3 at 48000 Hz has no bit rate of 100 kbit/s. Try: one of "
+                "32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256 or 320."
+            ),
         ),
         (
             ".mp3",
             {"bitrate_kbps": 32},
-            "output: libsndfile's MP3 at 32 kbit/s comes back 1105 frames late. "
-            "Try: pip install lameenc, quality=4, or bitrate_kbps=64.",
+            (
+                "output: libsndfile's MP3 at 32 kbit/s comes back 1105 frames late. "
+                "Try: pip install lameenc, quality=4, or bitrate_kbps=64."
+            ),
         ),
         (
             ".opus",

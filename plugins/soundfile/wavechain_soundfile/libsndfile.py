@@ -39,6 +39,13 @@ def write(file: soundfile.SoundFile, frames: NDArray[Any]) -> None:
         raise failure()
 
 
+def close(file: soundfile.SoundFile) -> OSError:
+    """Close the file, and say what to raise should it turn out to be incomplete."""
+    _ffi.errno = 0
+    file.close()
+    return failure()
+
+
 def failure() -> OSError:
     """Why the last call failed, as the system said it."""
     code = _ffi.errno

@@ -156,9 +156,9 @@ class SoundFileSink(Sink):
     def close(self) -> None:
         if self._file.closed:
             return
-        self._file.close()
+        error = libsndfile.close(self._file)
         if self._frames and not self._is_complete():
-            raise libsndfile.failure()
+            raise error
 
     def _is_complete(self) -> bool:
         try:

@@ -4,7 +4,7 @@
 #   make test    install everything, run the tests
 #   make slow    the tests that take long or install packages
 #   make lint    format, style, types, the one-way doors
-#   make docs    build the documents, strictly
+#   make docs    build the documents, strictly; stale reference pages fail (python docs/generate.py renews them)
 #   make bench   measure speed and memory against the same work done by hand
 #   make clean   remove what was built, the environment included
 #
@@ -40,6 +40,7 @@ lint: $(VENV)/.ready-to-develop
 	$(BIN)/lint-imports --no-logo
 
 docs: $(VENV)/.ready-to-develop
+	$(BIN)/python docs/generate.py --check
 	$(RUN) mkdocs build --strict --quiet
 
 bench: $(VENV)/.ready-to-develop

@@ -388,7 +388,7 @@ def limits() -> list[list[str]]:
 def error_table() -> str:
     rows = []
     for cls, depth in _tree(errors.WavechainError):
-        said = re.search(rf"{cls.__name__}\s+(.+?)(?: \(exit code \d\))?$", errors.__doc__ or "", re.MULTILINE)
+        said = re.search(rf"\b{cls.__name__} +(\S.*?)(?: \(exit code \d\))?$", errors.__doc__ or "", re.MULTILINE)
         meaning = said[1] if said else "any of those below"
         rows.append([f"{'&emsp;' * depth}`{cls.__name__}`", str(cls.exit_code), meaning])
     return table(["error", "exit code", "meaning"], rows)

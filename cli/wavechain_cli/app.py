@@ -52,7 +52,7 @@ Inputs = Annotated[
     list[str],
     typer.Argument(metavar="INPUT... [OUTPUT]", help="Files, folders or 'patterns/**/*.flac'; - for standard input."),
 ]
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Audio files.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", readable=False, help="Audio files.")]
 Output = Annotated[
     str | None,
     typer.Option("-o", "--output", help="A file, a folder, - for standard output, or '{folder}/{stem}-new.{ext}'."),
@@ -60,7 +60,9 @@ Output = Annotated[
 StageTexts = Annotated[
     list[str] | None, typer.Option("-s", "--stage", metavar="NAME:KEY=VALUE,...", help="Add a stage; repeatable.")
 ]
-ChainFile = Annotated[Path | None, typer.Option("--chain", metavar="FILE", help="Start with this chain file.")]
+ChainFile = Annotated[
+    Path | None, typer.Option("--chain", metavar="FILE", readable=False, help="Start with this chain file.")
+]
 Preset = Annotated[
     str | None, typer.Option("--preset", metavar="NAME", help="Start with a preset (wavechain presets list).")
 ]
@@ -124,7 +126,9 @@ def run(
     tail: Tail = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE", help="Write a JSON line a file, with loudness before and after."),
+        typer.Option(
+            "--report", metavar="FILE", readable=False, help="Write a JSON line a file, with loudness before and after."
+        ),
     ] = None,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only warnings and errors.")] = False,
@@ -209,7 +213,10 @@ def demo(
 def inspect(
     files: Files,
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="PNG", help="Waveform and spectrogram; a folder for many files.")
+        Path | None,
+        typer.Option(
+            "--plot", metavar="PNG", readable=False, help="Waveform and spectrogram; a folder for many files."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -222,9 +229,11 @@ def inspect(
 @app.command(rich_help_panel="Measure")
 @guarded
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="The reference.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="What is compared with it.")],
-    plot: Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Both spectra and the difference.")] = None,
+    a: Annotated[Path, typer.Argument(metavar="A", readable=False, help="The reference.")],
+    b: Annotated[Path, typer.Argument(metavar="B", readable=False, help="What is compared with it.")],
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="PNG", readable=False, help="Both spectra and the difference.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """How two files differ: null test, level-matched difference, spectral distance."""

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from wavechain.batch import Event, run_batch, worker_count
 from wavechain.chain import Chain, parse_stage, replace_stages, with_output
 from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, OutputExistsError, UsageError, WavechainError
+from wavechain.lastmile import unwritable
 from wavechain.naming import Job, collect, jobs_for, make_folders
 from wavechain.plan import Plan, make_plan
 from wavechain.run import RunOptions
@@ -137,7 +138,7 @@ def _run(chain: Chain, jobs: list[Job], options: RunOptions, request: Request) -
     finished = skipped = 0
     with contextlib.ExitStack() as stack:
         view = stack.enter_context(_view(request, len(jobs)))
-        report_file = stack.enter_context(request.report.open("w", encoding="utf-8")) if request.report else None
+        report_file = stack.enter_context(_report_file(request.report)) if request.report else None
         if workers <= 1:
             options = RunOptions(**{**options.__dict__, "progress": view.progress})
         events = stack.enter_context(
@@ -160,6 +161,13 @@ def _run(chain: Chain, jobs: list[Job], options: RunOptions, request: Request) -
     if not failed:
         return EXIT_OK
     return failed[0].exit_code if len(jobs) == 1 else EXIT_FILES_FAILED
+
+
+def _report_file(path: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise unwritable(path, error) from None
 
 
 class _Quiet:

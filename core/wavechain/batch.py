@@ -9,7 +9,7 @@ import contextlib
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Literal
@@ -50,7 +50,7 @@ def run_batch(
     *,
     workers: int = 1,
     skip_existing: bool = False,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Run *chain* on every job; yields what happens as it happens.
 
     Stop iterating (close the generator, or an exception in the caller) and the workers stop, leaving no partial file.

@@ -24,7 +24,7 @@ from wavechain.stream import Block, Spec
 if TYPE_CHECKING:
     from wavechain.audio import Media
     from wavechain.output import OutputOptions
-    from wavechain.stages import Encoding, Loader, Sink, Writer
+    from wavechain.stages import Encoding, Sink, Writer
 
 
 @dataclass
@@ -133,18 +133,18 @@ class Delivering:
         if self._checksum is not None:
             self._checksum = zlib.crc32(np.ascontiguousarray(samples).data, self._checksum)
 
-    def verify(self, loader: Loader, part: Path, spec: Spec) -> None:
+    def verify(self, part: Path, spec: Spec) -> None:
         """Decode what was written and compare: bit for bit for lossless formats, the length for lossy ones."""
         from wavechain.dsp.dither import Quantiser
+        from wavechain.files import open_input
 
         bits, checksum, frames = self._encoding.bits, 0, 0
         exact = Quantiser(bits, spec.channels, seed=0, dither=False) if bits is not None else None
-        with loader.open(part) as source:
-            while (block := source.read(spec.block_steps())).shape[-1]:
-                frames += block.shape[-1]
-                if self._checksum is not None:
-                    data: Any = exact.process(block) if exact is not None else block
-                    checksum = zlib.crc32(np.ascontiguousarray(data).data, checksum)
+        for block in open_input(part).blocks():
+            frames += block.shape[-1]
+            if self._checksum is not None:
+                data: Any = exact.process(block) if exact is not None else block
+                checksum = zlib.crc32(np.ascontiguousarray(data).data, checksum)
         if frames != self.delivery.frames:
             raise UnreadableError(
                 f"{self._name}: {self.delivery.frames} frames were written, {frames} come back: not kept.",
@@ -169,7 +169,6 @@ def deliver(
     dither: bool,
     seed: int,
     overwrite: bool = False,
-    loader: Loader | None = None,
 ) -> Delivery:
     """Write *blocks* to *path*, completely or not at all."""
     with part_file(path, overwrite=overwrite) as part:
@@ -186,8 +185,8 @@ def deliver(
         delivery = target.delivery
         if options.tags:
             delivery.tags_lost = _copy_tags(part, encoding, media)
-        if options.verify and loader is not None:
-            target.verify(loader, part, spec)
+        if options.verify:
+            target.verify(part, spec)
         delivery.size_bytes = part.stat().st_size
     if delivery.overs:
         delivery.warnings.append(

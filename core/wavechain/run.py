@@ -89,7 +89,6 @@ def _execute(plan: Plan) -> Report:
             dither=plan.dither,
             seed=derive_seed(options.seed, plan.source.name, "dither"),
             overwrite=options.overwrite,
-            loader=plan.origin.loader,
         )
     report = Report(name_of(plan.source), name_of(plan.output), prepared.spec)
     report.warnings += delivery.warnings

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -233,9 +237,36 @@ def test_what_is_no_sound_has_no_tags(tmp_path):
     assert tags.read(tmp_path / "gone") == ({}, ())
 
 
-def test_a_full_disk_is_an_os_error(tmp_path):
+def test_a_file_that_is_gone_is_an_os_error(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         tags.write(tmp_path / "gone.flac", "FLAC", MEDIA)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from wavechain import tags
+from wavechain.audio import Media, Picture
+
+path = Path(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limit = path.stat().st_size + 100
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    tags.write(path, path.suffix[1:].upper(), Media(pictures=(Picture(bytes(100_000), "image/png"),)))
+except OSError as error:
+    print(error.errno)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_full_disk_is_an_os_error(tmp_path, suffix):
+    code = [sys.executable, "-c", FULL_DISK, str(make(tmp_path, suffix))]
+    # A byte-code cache that does not fit on the disk either would outlive this test.
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.run(code, capture_output=True, text=True, check=False, env=environment)
+    assert (run.stdout, run.returncode) == (f"{errno.EFBIG}\n", 0), run.stderr
 
 
 @pytest.fixture(scope="module")

@@ -77,6 +77,16 @@ def blocks(page: Path) -> list[Block]:
 
 
 @pytest.fixture
+def blocks_on() -> Callable[[str], list[Block]]:
+    return lambda name: blocks_of(HOUSE / name)
+
+
+@pytest.fixture
+def run() -> Callable[[str], tuple[str, int]]:
+    return typed
+
+
+@pytest.fixture
 def read_page(tmp_path: Path) -> Callable[[str], Path]:
     """Writes the files of a page into a folder, which it returns."""
 
@@ -129,7 +139,7 @@ class Reader:
             if command == "echo $?":
                 output, status = f"{self.status}\n", 0
             else:
-                output, status = run(command)
+                output, status = typed(command)
                 self.status = status
             if expected.strip() and not doctest.OutputChecker().check_output(expected, output, LOOSE):
                 pytest.fail(f"{block.place}\n$ {command}\nexpected\n{expected}\ngot\n{output}")
@@ -137,7 +147,7 @@ class Reader:
                 pytest.fail(f"{block.place}: {command} ends with exit code {status}\n{output}")
 
 
-def run(command: str) -> tuple[str, int]:
+def typed(command: str) -> tuple[str, int]:
     """What *command* prints, and its exit code. What needs no shell is run in this process, which is faster."""
     words = shlex.split(command, comments=True)
     if words[0] == "wavechain" and not re.search(r"[|<>*~`&]", re.sub(r"'[^']*'", "", command)):

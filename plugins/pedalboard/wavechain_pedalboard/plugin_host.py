@@ -69,8 +69,7 @@ class PluginHost(Effect):
                 f"{plugin.name} does not take {spec.channels} channels.",
                 hint=f"add channels:layout={'mono' if spec.channels == 2 else 'stereo'} before it.",
             ) from error
-        # Loading sends noise through the plugin, to see whether it can be reset; nothing of it may be left.
-        plugin.reset()
+        _renew(plugin)
         tail = math.inf if self.tail_seconds is None else round(self.tail_seconds * spec.sample_rate)
         return Hosted(spec, [plugin], spec.channels, tail=tail)
 
@@ -114,6 +113,20 @@ def _load(path: Path, name: str | None) -> Any:
             f"{path.stem} is an instrument: it plays notes and hears nothing.", hint="an effect plugin."
         )
     return plugin
+
+
+def _renew(plugin: Any) -> None:
+    """Put a new instance in the place of the plugin, with the same settings.
+
+    pedalboard sends random noise through a plugin when it loads it, to see whether a reset silences it. The levels that
+    a compressor has learnt from that noise survive a reset, and would make each run differ a little from the last.
+    """
+    plugin._reload_type = pedalboard.ExternalPluginReloadType.PersistsAudioOnReset  # type: ignore[attr-defined]
+    try:
+        plugin.reset()
+    except RuntimeError:  # off the main thread a plugin cannot be made anew, only reset
+        plugin._reload_type = pedalboard.ExternalPluginReloadType.ClearsAudioOnReset  # type: ignore[attr-defined]
+        plugin.reset()
 
 
 def _names_in(path: Path) -> list[str]:

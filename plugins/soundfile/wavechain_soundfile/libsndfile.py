@@ -42,7 +42,10 @@ def write(file: soundfile.SoundFile, frames: NDArray[Any]) -> None:
 def close(file: soundfile.SoundFile) -> OSError:
     """Close the file, and say what to raise should it turn out to be incomplete."""
     _ffi.errno = 0
-    file.close()
+    try:
+        file.close()
+    except soundfile.LibsndfileError:
+        raise failure() from None
     return failure()
 
 

@@ -32,7 +32,7 @@ _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32} | {
     f"ALAC_{bits}": bits for bits in (16, 20, 24, 32)
 }
 _FLOATS = {"FLOAT": 4, "DOUBLE": 8}
-_LOSSY = ("VORBIS", "OPUS", "MPEG", "ADPCM", "ULAW", "ALAW", "GSM", "G72", "VOX", "NMS", "DWVW")
+_LOSSY = ("VORBIS", "OPUS", "MPEG", "ADPCM", "ULAW", "ALAW", "GSM", "G72", "VOX", "NMS")
 
 
 class SoundFileLoader(Loader):

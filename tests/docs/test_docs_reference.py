@@ -57,7 +57,7 @@ def test_what_help_shows_is_in_the_reference(generate, run, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     sections = re.split(r"^### (wavechain.*)$", text_of("command-line.md"), flags=re.M)
     written = dict(zip((title.strip() for title in sections[1::2]), sections[2::2], strict=True))
-    assert set(written) == {f"wavechain {path}".strip() for path, _ in generate.commands()}
+    assert set(written) == {f"wavechain {path}".strip() for path, _ in generate.commands.commands()}
     for command, section in written.items():
         shown, status = run(f"{command} --help")
         assert status == 0

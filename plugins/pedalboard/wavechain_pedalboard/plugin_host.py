@@ -121,11 +121,11 @@ def _renew(plugin: Any) -> None:
     pedalboard sends random noise through a plugin when it loads it, to see whether a reset silences it. The levels that
     a compressor has learnt from that noise survive a reset, and would make each run differ a little from the last.
     """
-    plugin._reload_type = pedalboard.ExternalPluginReloadType.PersistsAudioOnReset  # type: ignore[attr-defined]
+    plugin._reload_type = pedalboard.ExternalPluginReloadType.PersistsAudioOnReset
     try:
         plugin.reset()
     except RuntimeError:  # off the main thread a plugin cannot be made anew, only reset
-        plugin._reload_type = pedalboard.ExternalPluginReloadType.ClearsAudioOnReset  # type: ignore[attr-defined]
+        plugin._reload_type = pedalboard.ExternalPluginReloadType.ClearsAudioOnReset
         plugin.reset()
 
 

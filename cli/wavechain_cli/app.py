@@ -6,13 +6,14 @@ neither NumPy nor any plugin.
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from wavechain_cli.guard import guarded, set_debug
+from wavechain_cli.guard import guarded, hush_native_libraries, set_debug
 
 app = typer.Typer(
     name="wavechain",
@@ -70,10 +71,10 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output inst
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random: dither and random effects.")]
 Tail = Annotated[
     float | None,
-    typer.Option("--tail", metavar="SECONDS", min=0, max=600, help="Longest tail to keep; 0 cuts [until silent]."),
+    typer.Option("--tail", metavar="SECONDS", min=0, max=600, help="Longest tail to keep; 0 cuts (until silent)."),
 ]
 Format = Annotated[str | None, typer.Option("--format", help="File format where the name does not say: flac, mp3 ...")]
-Depth = Annotated[BitDepth | None, typer.Option("--bit-depth", help="Sample format [the source's].")]
+Depth = Annotated[BitDepth | None, typer.Option("--bit-depth", help="Sample format (the source's).")]
 Quality = Annotated[
     float | None, typer.Option("--quality", min=0, max=10, help="Lossy: 0 smallest to 10 best. FLAC: compression.")
 ]
@@ -118,7 +119,7 @@ def run(
     bitrate: Bitrate = None,
     no_dither: Annotated[bool, typer.Option("--no-dither", help="Round without dither when depth falls.")] = False,
     overs: Annotated[
-        Overs | None, typer.Option("--overs", help="Samples beyond full scale [clip, with a warning].")
+        Overs | None, typer.Option("--overs", help="Samples beyond full scale (clip, with a warning).")
     ] = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Do not copy tags and cover art.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Decode each finished file and compare.")] = False,
@@ -332,6 +333,8 @@ def _existing(overwrite: bool, skip: bool, fail: bool) -> str:
 
 def main() -> None:
     """The console script."""
+    if "--debug" not in sys.argv:
+        hush_native_libraries()
     app()
 
 

@@ -60,6 +60,22 @@ def guarded(command: Command) -> Command:
     return wrapper  # type: ignore[return-value]
 
 
+def hush_native_libraries() -> None:
+    """Send what C libraries print to standard error into nothing; Python's own lines still get there.
+
+    mpg123 and Rubber Band print warnings there that name neither file nor stage; what matters of them arrives as an
+    error of ours.
+    """
+    try:
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        sys.stderr = os.fdopen(kept, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    except (OSError, AttributeError):  # no standard error to begin with
+        return
+
+
 def complain(message: str, *, kind: str = "error") -> None:
     """One line on standard error."""
     line = " ".join(message.split())

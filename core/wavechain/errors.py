@@ -12,7 +12,8 @@
     ├── PluginError                a plugin that is broken, blocked, in conflict or unavailable (exit code 3)
     │   └── MissingDependencyError a package that a stage needs is not installed
     └── MediaError                 this file cannot be processed (exit code 1)
-        ├── UnreadableError        not audio, damaged, truncated, or not permitted
+        ├── UnreadableError        not audio, or not permitted
+        │   └── DamagedError           audio, but truncated or corrupt: no other loader is asked
         ├── EmptyAudioError        no frames at all
         ├── TooLargeError          beyond a stated limit
         ├── NonFiniteError         NaN or infinity in the samples
@@ -110,7 +111,11 @@ class MediaError(WavechainError):
 
 
 class UnreadableError(MediaError):
-    """Not audio, damaged, truncated, or not permitted."""
+    """Not audio, or not permitted."""
+
+
+class DamagedError(UnreadableError):
+    """Audio, but truncated or corrupt: another loader might take a part of it for the whole."""
 
 
 class EmptyAudioError(MediaError):

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from wavechain.errors import MissingDependencyError, UnreadableError, WavechainError
+from wavechain.errors import DamagedError, EmptyAudioError, MissingDependencyError, UnreadableError, WavechainError
 from wavechain.origins import FileOrigin
 from wavechain.registry import registry
 from wavechain.stages import Loader
@@ -45,8 +45,13 @@ def _open_with_any(path: Path, name: str) -> FileOrigin:
             loader = reg.load(spec)()
             assert isinstance(loader, Loader)
             return FileOrigin(loader, path, name)
+        except DamagedError as error:
+            raise error.at(name) from None
         except (MissingDependencyError, UnreadableError) as error:
             first = first or error
+        except EmptyAudioError:
+            if first is None:
+                raise
     raise (first or UnreadableError(f"{name}: no loader is installed.", hint="wavechain plugins list.")).at(name)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from wavechain.audio import Audio
 from wavechain.engine import slices
-from wavechain.errors import NonFiniteError, UnreadableError
+from wavechain.errors import DamagedError, NonFiniteError
 from wavechain.spool import Spool, spool_fits
 from wavechain.stages import Loader
 from wavechain.stream import Block, Spec
@@ -79,7 +79,7 @@ class FileOrigin(Origin):
                     )
                 yield block
         if self.spec.length is not None and done != self.spec.length:
-            raise UnreadableError(
+            raise DamagedError(
                 f"{self._name}: the header says {self.spec.length} frames, {done} could be decoded.",
                 hint="copy the file again from its origin.",
             )

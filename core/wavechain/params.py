@@ -113,6 +113,8 @@ def _type_text(annotation: Any) -> str:
     if origin in (tuple, list):
         inner = [part for part in get_args(annotation) if part is not Ellipsis]
         return f"list of {_type_text(inner[0])}" if inner else "list"
+    if origin is dict:
+        return "table"
     names = {float: "number", int: "whole number", bool: "true/false", str: "text"}
     return names.get(annotation, getattr(annotation, "__name__", str(annotation)).lower())
 

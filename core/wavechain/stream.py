@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 Block: TypeAlias = NDArray[np.float32]
 
-# Samples per block over all channels: 64 Ki frames of stereo, where the call overhead of Python and of libsndfile
-# is below 1 % of the native work and a block still fits a core's cache (docs/decisions/0004-block-size.md).
-BLOCK_SAMPLES = 131_072
+# Samples per block over all channels: 32 Ki frames of stereo, large enough that calls from Python cost little, small
+# enough that what one stage made is still in the core's cache for the next (docs/decisions/0004-block-size.md).
+BLOCK_SAMPLES = 65_536
 
 
 @dataclass(frozen=True, slots=True)

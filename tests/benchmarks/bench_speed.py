@@ -10,9 +10,9 @@ from material import make_flac, make_room
 
 MINUTES = 30
 STAGES = (
-    "highpass-filter:cutoff_frequency_hz=80",
-    "low-shelf-filter:cutoff_frequency_hz=200,gain_db=2",
-    "peak-filter:cutoff_frequency_hz=1000,gain_db=1.5,q=1",
+    "highpass-filter:cutoff_hz=80",
+    "low-shelf-filter:cutoff_hz=200,gain_db=2",
+    "peak-filter:cutoff_hz=1000,gain_db=1.5,q=1",
     "compressor:threshold_db=-18,ratio=3,attack_ms=10,release_ms=150",
     "reverb:room_size=0.4,wet_level=0.1,dry_level=0.7",
     "limiter:threshold_db=-2,release_ms=100",

@@ -212,6 +212,8 @@ class Registry:
         same = [spec.full_name for spec in known if own in (spec.name, *spec.aliases)]
         names = [word for spec in known for word in _names(spec)]
         guess = same[0] if same else nearest(name.lower().replace("_", "-"), names)
+        if troubled and guess not in same and not guess.startswith(name[:3].lower()):  # it may well be one of theirs
+            return f"no {what} is called {name!r}; plugin {', '.join(sorted(troubled))} did not load."
         near = f"; the nearest is {guess!r}" if guess else ""
         unseen = f" (nothing is known of plugin {', '.join(sorted(troubled))}, which did not load)" if troubled else ""
         return f"no {what} is called {name!r}{near}{unseen}."

@@ -24,7 +24,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from wavechain.audio import Media
-from wavechain.errors import EmptyAudioError, TooLargeError, UnreadableError
+from wavechain.errors import DamagedError, EmptyAudioError, TooLargeError, UnreadableError
 from wavechain.output import MAX_CHANNELS, MAX_SAMPLE_RATE
 from wavechain.processors import Pending
 from wavechain.stages import Loader, Source
@@ -153,9 +153,9 @@ class _AvSource(Source):
                 hint="copy the file again from its origin.",
             )
 
-    def _damaged(self, reason: str) -> UnreadableError:
+    def _damaged(self, reason: str) -> DamagedError:
         where = f"after {self._seconds:.2f} s" if self._position else "at its start"
-        return UnreadableError(
+        return DamagedError(
             f"{self._path}: its sound is damaged {where} ({reason}).", hint="copy the file again from its origin."
         )
 

@@ -89,7 +89,7 @@ def test_every_shift_makes_finite_sound(semitones: float):
 def test_a_phaser_never_explodes(sample_rate: int, feedback: float):
     before = noise(sample_rate=sample_rate, seconds=5, rms_dbfs=-10)
     for centre in (20, 1_300, 0.49 * sample_rate):
-        effect = Phaser(rate_hz=20, depth=1, feedback=feedback, mix=1, centre_frequency_hz=min(20_000, centre))
+        effect = Phaser(rate_hz=20, depth=1, feedback=feedback, mix=1, centre_hz=min(20_000, centre))
         assert np.abs(effect(before).waveform).max() < 100
 
 
@@ -109,9 +109,9 @@ def open_message(stage: StreamStage, spec: Spec, kind: type[WavechainError]) -> 
 
 def test_a_frequency_above_half_the_rate_is_refused():
     for stage, name in (
-        (LowpassFilter(cutoff_frequency_hz=12_000), "cutoff_frequency_hz"),
+        (LowpassFilter(cutoff_hz=12_000), "cutoff_hz"),
         (LadderFilter(cutoff_hz=12_000), "cutoff_hz"),
-        (Phaser(centre_frequency_hz=12_000), "centre_frequency_hz"),
+        (Phaser(centre_hz=12_000), "centre_hz"),
     ):
         assert open_message(stage, Spec.audio(16_000, 1), ParameterError) == (
             f"{name} = 12000 Hz is not below half the sample rate of 16000 Hz. Try: below 8000 Hz."

@@ -56,12 +56,12 @@ def test_inverted_and_plain_cancel():
 @pytest.mark.parametrize(
     ("effect", "change"),
     [
-        (HighpassFilter(cutoff_frequency_hz=500), -3.01),
-        (LowpassFilter(cutoff_frequency_hz=500), -3.01),
-        (PeakFilter(cutoff_frequency_hz=500, gain_db=6), 6.0),
-        (PeakFilter(cutoff_frequency_hz=500, gain_db=-12, q=5), -12.0),
-        (LowShelfFilter(cutoff_frequency_hz=500, gain_db=6), 3.0),
-        (HighShelfFilter(cutoff_frequency_hz=500, gain_db=-6), -3.0),
+        (HighpassFilter(cutoff_hz=500), -3.01),
+        (LowpassFilter(cutoff_hz=500), -3.01),
+        (PeakFilter(cutoff_hz=500, gain_db=6), 6.0),
+        (PeakFilter(cutoff_hz=500, gain_db=-12, q=5), -12.0),
+        (LowShelfFilter(cutoff_hz=500, gain_db=6), 3.0),
+        (HighShelfFilter(cutoff_hz=500, gain_db=-6), -3.0),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Effect) else None,
 )
@@ -78,7 +78,7 @@ def test_a_ladder_takes_away_above_its_corner_and_leaves_what_is_below(sample_ra
 
 @pytest.mark.parametrize("sample_rate", [8_000, 16_000, 44_100, 192_000])
 def test_a_phaser_has_its_middle_notch_at_its_centre_at_every_rate(sample_rate: int):
-    still = Phaser(rate_hz=0, depth=0, centre_frequency_hz=1_000, mix=0.5)
+    still = Phaser(rate_hz=0, depth=0, centre_hz=1_000, mix=0.5)
     assert change_db(still, 1_000, sample_rate) < -80
 
 
@@ -209,8 +209,8 @@ def test_a_large_room_rings_longer_than_a_small_one():
         Chorus(feedback=-0.5, depth=1, centre_delay_ms=60),
         Chorus(mix=1, centre_delay_ms=100),
         Phaser(feedback=0.9, mix=1),
-        Phaser(feedback=-0.9, centre_frequency_hz=60, depth=0),
-        Phaser(centre_frequency_hz=3_900, depth=0, mix=1),
+        Phaser(feedback=-0.9, centre_hz=60, depth=0),
+        Phaser(centre_hz=3_900, depth=0, mix=1),
         Phaser(depth=1),
     ],
     ids=str,

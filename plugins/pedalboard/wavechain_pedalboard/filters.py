@@ -24,62 +24,58 @@ _MODES = {
 }
 
 
-class HighpassFilter(PedalboardEffect):
+class _Filter(PedalboardEffect):
+    frequencies = ("cutoff_hz",)
+    called: ClassVar[dict[str, str]] = {"cutoff_hz": "cutoff_frequency_hz"}
+
+
+class HighpassFilter(_Filter):
     """Thin out what is below a frequency, by 6 dB an octave."""
 
     pedal = pedalboard.HighpassFilter
-    frequencies = ("cutoff_frequency_hz",)
     cost: ClassVar[float] = 1.7
 
-    cutoff_frequency_hz: float = param(50.0, unit="Hz", ge=1, le=96_000, help="Where the level has fallen by 3 dB.")
+    cutoff_hz: float = param(50.0, unit="Hz", ge=1, le=96_000, help="Where the level has fallen by 3 dB.")
 
 
-class LowpassFilter(PedalboardEffect):
+class LowpassFilter(_Filter):
     """Thin out what is above a frequency, by 6 dB an octave."""
 
     pedal = pedalboard.LowpassFilter
-    frequencies = ("cutoff_frequency_hz",)
     cost: ClassVar[float] = 1.7
 
-    cutoff_frequency_hz: float = param(50.0, unit="Hz", ge=1, le=96_000, help="Where the level has fallen by 3 dB.")
+    cutoff_hz: float = param(50.0, unit="Hz", ge=1, le=96_000, help="Where the level has fallen by 3 dB.")
 
 
-class HighShelfFilter(PedalboardEffect):
+class HighShelfFilter(_Filter):
     """Raise or lower everything above a frequency."""
 
     pedal = pedalboard.HighShelfFilter
-    frequencies = ("cutoff_frequency_hz",)
     cost: ClassVar[float] = 1.9
 
-    cutoff_frequency_hz: float = param(
-        440.0, unit="Hz", ge=1, le=96_000, help="Where half of the gain (in dB) is reached."
-    )
+    cutoff_hz: float = param(440.0, unit="Hz", ge=1, le=96_000, help="Where half of the gain (in dB) is reached.")
     gain_db: float = param(0.0, unit="dB", ge=-40, le=40, help="How much the highs move up (+) or down (-).")
     q: float = param(0.7071, ge=0.1, le=10, help="Steepness; above 0.71 the curve overshoots beside the corner.")
 
 
-class LowShelfFilter(PedalboardEffect):
+class LowShelfFilter(_Filter):
     """Raise or lower everything below a frequency."""
 
     pedal = pedalboard.LowShelfFilter
-    frequencies = ("cutoff_frequency_hz",)
     cost: ClassVar[float] = 1.9
 
-    cutoff_frequency_hz: float = param(
-        440.0, unit="Hz", ge=1, le=96_000, help="Where half of the gain (in dB) is reached."
-    )
+    cutoff_hz: float = param(440.0, unit="Hz", ge=1, le=96_000, help="Where half of the gain (in dB) is reached.")
     gain_db: float = param(0.0, unit="dB", ge=-40, le=40, help="How much the lows move up (+) or down (-).")
     q: float = param(0.7071, ge=0.1, le=10, help="Steepness; above 0.71 the curve overshoots beside the corner.")
 
 
-class PeakFilter(PedalboardEffect):
+class PeakFilter(_Filter):
     """Raise or lower what is around a frequency: the equaliser's bell."""
 
     pedal = pedalboard.PeakFilter
-    frequencies = ("cutoff_frequency_hz",)
     cost: ClassVar[float] = 1.9
 
-    cutoff_frequency_hz: float = param(440.0, unit="Hz", ge=1, le=96_000, help="The middle of the bell.")
+    cutoff_hz: float = param(440.0, unit="Hz", ge=1, le=96_000, help="The middle of the bell.")
     gain_db: float = param(0.0, unit="dB", ge=-40, le=40, help="How much the middle moves up (+) or down (-).")
     q: float = param(0.7071, ge=0.1, le=100, help="Narrowness: 0.7 is two octaves wide, 1.4 one, 4.3 a third of one.")
 

@@ -87,18 +87,20 @@ class PedalboardEffect(Effect):
 
     pedal          the class in pedalboard
     frequencies    the parameters that must lie below half the sample rate
+    called         what pedalboard calls a parameter, where the name here is another
     channels_each  how many channels one object takes; more channels get more objects
     counts_frames  whether the object counts frames in 32 bits, which limits the length of a stream
     """
 
     pedal: ClassVar[Callable[..., Plugin]]
     frequencies: ClassVar[tuple[str, ...]] = ()
+    called: ClassVar[dict[str, str]] = {}
     channels_each: ClassVar[int | None] = None
     counts_frames: ClassVar[bool] = False
 
     def settings(self, spec: Spec) -> dict[str, Any]:
         """The arguments for the class in pedalboard."""
-        return self.model_dump()
+        return {self.called.get(name, name): value for name, value in self.model_dump().items()}
 
     def tail_seconds(self, spec: Spec) -> float:
         """How long it rings on after the input ends."""

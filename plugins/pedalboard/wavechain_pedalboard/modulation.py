@@ -45,13 +45,14 @@ class Phaser(PedalboardEffect):
     """Notches that sweep up and down the spectrum, from six all-pass filters."""
 
     pedal = pedalboard.Phaser
-    frequencies = ("centre_frequency_hz",)
+    frequencies = ("centre_hz",)
+    called: ClassVar[dict[str, str]] = {"centre_hz": "centre_frequency_hz"}
     cost: ClassVar[float] = 13.0
 
     # Beyond these two, fast sweeps at low sample rates feed back more than they take away, and the sound explodes.
     rate_hz: float = param(1.0, unit="Hz", ge=0, le=20, help="How many times a second it sweeps.")
     depth: float = param(0.5, ge=0, le=1, help="How far it sweeps around the centre; 1 is the whole hearing range.")
-    centre_frequency_hz: float = param(1300.0, unit="Hz", ge=20, le=20_000, help="The middle of the sweep.")
+    centre_hz: float = param(1300.0, unit="Hz", ge=20, le=20_000, help="The middle of the sweep.")
     feedback: float = param(0.0, ge=-0.95, le=0.95, help="How much goes round again, which sharpens the notches.")
     mix: float = param(0.5, ge=0, le=1, help="0 leaves the sound alone; notches are deepest at 0.5.")
 
@@ -61,11 +62,11 @@ class Phaser(PedalboardEffect):
         So below 40.8 kHz, where that scale is shorter, the centre is asked for where it will come to lie right.
         """
         centre = 20 * math.exp(self._height(spec) * math.log(SWEEP_TOP_HZ / 20))
-        return self.model_dump() | {"centre_frequency_hz": centre}
+        return super().settings(spec) | {"centre_frequency_hz": centre}
 
     def _height(self, spec: Spec) -> float:
         """Where the centre lies on the scale of the sweep: 0 at 20 Hz, 1 at its top."""
-        return math.log(self.centre_frequency_hz / 20) / math.log(_sweep_top(spec) / 20)
+        return math.log(self.centre_hz / 20) / math.log(_sweep_top(spec) / 20)
 
     def tail_seconds(self, spec: Spec) -> float:
         """Time to -60 dB of the slowest mode anywhere in the sweep.

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 from wavechain.audio import Media
-from wavechain.errors import EmptyAudioError, MediaError, TooLargeError, UnreadableError
+from wavechain.errors import DamagedError, EmptyAudioError, MediaError, TooLargeError, UnreadableError
 from wavechain.output import MAX_CHANNELS, MAX_SAMPLE_RATE
 from wavechain.stages import Loader, Source
 from wavechain.stream import BLOCK_SAMPLES, Block, Spec
@@ -142,7 +142,8 @@ class SoundFileSource(Source):
             reason = error.error_string.removeprefix("Error : ").rstrip(".")
             # What libsndfile says of an MP3 file without a single frame in it.
             reason = "" if reason.startswith("File does not exist") else f" ({reason})"
-            raise self._damaged(f"cannot be decoded{reason}") from None
+            # Another loader may know better: libsndfile cannot read the Ogg FLAC that FFmpeg writes, for one.
+            raise UnreadableError(f"{self._path}: cannot be decoded{reason}.", hint=_COPY_AGAIN) from None
         except TypeError:  # soundfile wants to be told the format of files that are named .raw
             raise self._unrecognised() from None
 
@@ -231,7 +232,7 @@ class SoundFileSource(Source):
         return self._damaged(f"the header says {said} frames, {found} could be decoded")
 
     def _damaged(self, what: str, *, hint: str = _COPY_AGAIN) -> MediaError:
-        return UnreadableError(f"{self._path}: {what}.", hint=hint)
+        return DamagedError(f"{self._path}: {what}.", hint=hint)
 
     def _unrecognised(self) -> MediaError:
         return UnreadableError(

@@ -269,8 +269,10 @@ def stages_describe(
 
 @stages_app.command("schema")
 @guarded
-def stages_schema(name: Annotated[str, typer.Argument(metavar="NAME", help="A stage.")]) -> None:
-    """The JSON Schema of one stage's parameters."""
+def stages_schema(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A stage; whole chain files by default.")] = None,
+) -> None:
+    """JSON Schema, for editors: of whole chain files, or of one stage's parameters."""
     from wavechain_cli.lookup import stage_schema
 
     stage_schema(name)

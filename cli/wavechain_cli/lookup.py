@@ -63,8 +63,13 @@ def describe_stage(text: str, *, json: bool) -> None:
         _print_parameters(extra)
 
 
-def stage_schema(name: str) -> None:
-    _print_json(registry().load(name).model_json_schema())
+def stage_schema(name: str | None) -> None:
+    if name is None:
+        from wavechain.schema import chain_schema
+
+        _print_json(chain_schema())
+    else:
+        _print_json(registry().load(name).model_json_schema())
 
 
 def list_plugins(*, json: bool) -> None:

@@ -13,7 +13,8 @@ from wavechain_cli.guard import complain, debugging
 from wavechain_cli.tables import print_table
 
 if TYPE_CHECKING:
-    from wavechain.measure import Comparison, Measurement
+    from wavechain.compare import Comparison
+    from wavechain.measure import Measurement
 
 ROWS = (
     ("loudness", "integrated_lufs", "LUFS"),
@@ -55,9 +56,9 @@ def inspect_files(files: Sequence[Path], *, plot: Path | None, json: bool) -> in
 
 
 def compare_files(a: Path, b: Path, *, plot: Path | None, json: bool) -> None:
-    from wavechain import measure
+    from wavechain import compare
 
-    comparison = measure.compare_files(a, b)
+    comparison = compare.compare_files(a, b)
     if json:
         print(jsonlib.dumps(comparison.as_dict(), ensure_ascii=False))
     else:

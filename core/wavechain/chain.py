@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from wavechain.run import Report, RunOptions
 
 
+# What a chain file may say at its top, and what it means.
+FILE_KEYS = {
+    "name": "A name for people.",
+    "description": "One line about it, for people.",
+    "stage": "The stages, in order.",
+    "output": "What the output file should be; what is left out follows the source.",
+    "$schema": "Where the schema of chain files lies, for the editor; it changes nothing.",
+}
+
+
 @dataclass(frozen=True, init=False)
 class Chain:
     """Stages one after the other, with what the output file should be.
@@ -94,10 +104,9 @@ class Chain:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Chain:
         """The reverse of `to_dict`. Raises ChainFileError or ParameterError naming stage and key."""
-        known = {"name", "description", "stage", "output"}
         for key in data:
-            if key not in known:
-                guess = nearest(key, known) or "stage"
+            if key not in FILE_KEYS:
+                guess = nearest(key, FILE_KEYS) or "stage"
                 raise ChainFileError(f"a chain has no key {key!r}.", hint=f"{guess}.")
         stages = data.get("stage", [])
         if not isinstance(stages, Sequence) or isinstance(stages, str):

@@ -23,7 +23,8 @@ from wavechain.stages import Chainable, FeatureTransform, Stage, StreamStage
 from wavechain.stream import Block, Spec
 
 if TYPE_CHECKING:
-    from wavechain.engine import Node, Opening
+    from wavechain.engine import Opening
+    from wavechain.nodes import Node
     from wavechain.processors import Processor
 
 
@@ -214,7 +215,7 @@ def _fork(
     *,
     inner: Spec | None = None,
 ) -> Node:
-    from wavechain.engine import Fork
+    from wavechain.nodes import Fork
 
     branches = [opening.series(stages, inner or spec, f"{path}.{name}.") for name, stages in combinator.chains()]
     return Fork(place, splitter, branches, merge)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from wavechain.audio import Audio
-from wavechain.engine import slices
 from wavechain.errors import DamagedError, NonFiniteError
+from wavechain.nodes import slices
 from wavechain.spool import Spool, spool_fits
 from wavechain.stages import Loader
 from wavechain.stream import Block, Spec

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wavechain.chain import Chain, plain
 from wavechain.combinators import Combinator
-from wavechain.engine import Leaf, Listen, Opening
+from wavechain.engine import Opening
 from wavechain.errors import (
     OutputExistsError,
     SpecMismatchError,
@@ -24,6 +24,7 @@ from wavechain.errors import (
     nearest,
 )
 from wavechain.files import STDIO, open_input
+from wavechain.nodes import Leaf, Listen
 from wavechain.registry import registry
 from wavechain.stages import Encoding, MeasuredEffect, Stage, StreamStage, Writer
 from wavechain.stream import Spec

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wavechain.compare import Comparison
 from wavechain.dsp.spectrum import AverageSpectrum, power_db
 from wavechain.errors import MissingDependencyError, UsageError
 from wavechain.lastmile import part_file
-from wavechain.measure import ENVELOPE_FRAMES, Comparison, Measurement, Picture
+from wavechain.measure import ENVELOPE_FRAMES, Measurement, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,9 +16,10 @@ import numpy as np
 
 import wavechain
 from wavechain.audio import Audio
-from wavechain.engine import Leaf, Opening, Prepared, prepare
+from wavechain.engine import Opening, Prepared, prepare
 from wavechain.errors import EmptyAudioError, WavechainError
 from wavechain.lastmile import deliver
+from wavechain.nodes import Leaf
 from wavechain.origins import AudioOrigin, Progress
 from wavechain.seeds import derive_seed
 from wavechain.stream import Block, Spec

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from reference.text import default, table, values
-from wavechain import chainfile, engine, errors, output, plan, stream
+from wavechain import chainfile, engine, errors, nodes, output, plan, stream
 from wavechain.audio import Media
 from wavechain.output import OutputOptions
 from wavechain.params import parameters
@@ -79,7 +79,7 @@ def _rates(rates: Sequence[int]) -> str:
 
 
 def limit_table() -> str:
-    floor_db = 20 * math.log10(float(engine.TAIL_FLOOR))
+    floor_db = 20 * math.log10(float(nodes.TAIL_FLOOR))
     rows = [
         ["channels", f"{output.MAX_CHANNELS}", "a header may claim anything: [decision 7](decisions/0007-limits.md)"],
         ["sample rate", f"{output.MAX_SAMPLE_RATE:,} Hz", "the same"],
@@ -87,7 +87,7 @@ def limit_table() -> str:
         ["a block", f"{stream.BLOCK_SAMPLES:,} samples in all channels", "[decision 4](decisions/0004-block-size.md)"],
         [
             "a tail that names no length",
-            f"until {floor_db:.0f} dBFS for {engine.TAIL_HOLD_SECONDS:g} s, {engine.TAIL_CAP_SECONDS:g} s at most",
+            f"until {floor_db:.0f} dBFS for {nodes.TAIL_HOLD_SECONDS:g} s, {nodes.TAIL_CAP_SECONDS:g} s at most",
             "`--tail SECONDS` sets another maximum",
         ],
         [

@@ -9,25 +9,17 @@ Conventions
 
 from __future__ import annotations
 
-import contextlib
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-import av
-import numpy as np
-from av.audio.stream import AudioStream
-from av.error import FFmpegError
-
-from wavechain.errors import ParameterError, SpecMismatchError, UnwritableError
+from wavechain.errors import ParameterError, SpecMismatchError
 from wavechain.stages import Encoding, Sink, Writer
+from wavechain_av.sink import AvSink, Target
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from wavechain.audio import Media
     from wavechain.output import OutputOptions
-    from wavechain.stream import Block, Spec
+    from wavechain.stream import Spec
 
 AAC_RATES = (7350, 8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 ALAC_RATE_MAX = 384_000
@@ -52,7 +44,17 @@ class AvWriter(Writer):
         return self._alac(suffix, spec, media, wanted)
 
     def open(self, path: Path, spec: Spec, encoding: Encoding) -> Sink:
-        return _AvSink(path, spec, encoding)
+        settings = dict(encoding.settings)
+        target = Target(
+            container="mp4" if path.suffix == ".mp4" else "ipod",
+            codec="aac" if encoding.bits is None else "alac",
+            layout=settings["layout"],
+            samples={None: "flt", 16: "s16", 24: "s32"}[encoding.bits],
+            planar=True,
+            bit_rate=settings.get("bit_rate"),
+            container_options={"movie_timescale": str(spec.sample_rate)},
+        )
+        return AvSink(path, spec.sample_rate, target)
 
     @staticmethod
     def _aac(suffix: str, spec: Spec, wanted: OutputOptions) -> Encoding:
@@ -80,67 +82,6 @@ class AvWriter(Writer):
                 hint=".wav or .flac.",
             )
         return Encoding("M4A", f"ALAC_{depth}", int(depth), settings=(("layout", layout),))
-
-
-class _AvSink(Sink):
-    def __init__(self, path: Path, spec: Spec, encoding: Encoding) -> None:
-        settings = dict(encoding.settings)
-        self._path = path
-        self._layout = settings["layout"]
-        self._format = {None: "flt", 16: "s16", 24: "s32"}[encoding.bits]
-        self._tick = Fraction(1, spec.sample_rate)
-        self._frames = 0
-        self._over = False  # nothing more can be written
-        self._file = path.open("wb")
-        # A Python file: its OSErrors come through as they are, a full disk included.
-        self._container = av.open(
-            self._file,
-            "w",
-            format="mp4" if path.suffix == ".mp4" else "ipod",
-            options={"movie_timescale": str(spec.sample_rate)},
-        )
-        codec: Literal["aac", "alac"] = "aac" if encoding.bits is None else "alac"
-        stream = self._container.add_stream(codec, rate=spec.sample_rate, layout=self._layout)
-        assert isinstance(stream, AudioStream)
-        self._stream = stream
-        stream.codec_context.format = f"{self._format}p"
-        if "bit_rate" in settings:
-            stream.codec_context.bit_rate = settings["bit_rate"]
-
-    def write(self, samples: Block | NDArray[np.int16] | NDArray[np.int32]) -> None:
-        # Interleaved, for PyAV cannot fill the planes of 8 channels; on the way to the encoder it sorts them itself.
-        interleaved = samples.T if self._format == "flt" else samples
-        line: NDArray[Any] = np.ascontiguousarray(interleaved).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(line, format=self._format, layout=self._layout)
-        frame.sample_rate = self._tick.denominator
-        frame.time_base, frame.pts = self._tick, self._frames
-        self._frames += frame.samples
-        self._encode(frame)
-
-    def close(self) -> None:
-        if self._over:
-            with contextlib.suppress(Exception):
-                self._container.close()
-            with contextlib.suppress(OSError):
-                self._file.close()
-            return
-        try:
-            if self._frames:
-                self._encode(None)
-            self._over = True
-            self._container.close()
-        finally:
-            self._file.close()
-
-    def _encode(self, frame: av.AudioFrame | None) -> None:
-        try:
-            self._container.mux(self._stream.encode(frame))
-        except BaseException as error:
-            self._over = True  # to mux once more, the end included, crashes in FFmpeg when its header is not written
-            if isinstance(error, FFmpegError):
-                reason = (error.strerror or str(error)).lower()
-                raise UnwritableError(f"{self._path}: {reason}.", hint=".flac or .wav.") from None
-            raise
 
 
 def _layout(suffix: str, spec: Spec, codec: str) -> str:

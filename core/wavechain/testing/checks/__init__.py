@@ -1,0 +1,100 @@
+"""The conformance kit as plain functions: each takes a subject and raises `BrokenPromise`, `NotApplicable` or nothing.
+
+The pytest classes of `wavechain.testing.contracts` and ``wavechain plugins check`` both call these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from wavechain.testing.checks import isolation, memory, settings, sound
+from wavechain.testing.playing import Crashed, Refused
+from wavechain.testing.promises import BrokenPromise, NotApplicable
+
+Check = Callable[[Any], None]
+Checks = Mapping[str, Check]
+
+
+def _named(*checks: Check) -> dict[str, Check]:
+    """Checks by the promises they are about: ``streamed_is_whole`` is about ``streamed-is-whole``."""
+    return {check.__name__.replace("_", "-"): check for check in checks}
+
+
+SETTINGS_CHECKS: Checks = _named(
+    settings.parameters_documented,
+    settings.settings_frozen,
+    settings.pickles,
+    settings.registered_name,
+)
+
+STREAM_CHECKS: Checks = {
+    **SETTINGS_CHECKS,
+    **_named(
+        settings.toml_round_trip,
+        sound.float32_blocks,
+        sound.declared_shape,
+        sound.length_law,
+        sound.finite_output,
+        sound.out_spec,
+        sound.input_untouched,
+        isolation.same_every_time,
+        isolation.leaves_no_trace,
+        sound.streamed_is_whole,
+        sound.short_signals,
+        sound.unknown_length,
+        sound.latency_by_impulse,
+        sound.tail_rings_out,
+        sound.tail_ends,
+        sound.silence_stays_silent,
+        sound.nan_is_not_hidden,
+        sound.channel_counts,
+        sound.sample_rates,
+        sound.sounds_alike_at_any_rate,
+        isolation.same_in_two_threads,
+        isolation.same_in_a_spawned_process,
+        memory.bounded_memory,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one check: ``kept``, ``broken`` (and why), or ``skipped`` (and why)."""
+
+    promise: str
+    state: Literal["kept", "broken", "skipped"]
+    text: str = ""
+    broken: BrokenPromise | None = None
+
+
+def judge(promise: str, check: Check, subject: Any) -> None:
+    """Run one check. Whatever goes wrong is a `BrokenPromise`."""
+    try:
+        check(subject)
+    except Crashed as crash:
+        trace = crash.error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace is not None else ""
+        raise BrokenPromise(promise, f"It {crash}{where}.", who=subject.who) from crash.error
+    except Refused as refused:
+        fact = f"It refuses legal input: {refused.error}"
+        raise BrokenPromise(promise, fact, who=subject.who) from refused.error
+
+
+def examine(subject: Any, checks: Checks, exceptions: Collection[str] = ()) -> Iterator[Outcome]:
+    """Run all *checks* but the *exceptions*, one outcome each."""
+    for promise, check in checks.items():
+        if promise in exceptions:
+            yield Outcome(promise, "skipped", "a declared exception")
+            continue
+        try:
+            judge(promise, check, subject)
+        except BrokenPromise as broken:
+            yield Outcome(broken.promise, "broken", str(broken), broken)
+        except NotApplicable as reason:
+            yield Outcome(promise, "skipped", str(reason))
+        else:
+            yield Outcome(promise, "kept")

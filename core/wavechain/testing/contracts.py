@@ -1,0 +1,284 @@
+"""The conformance kit for pytest: subclass one class per stage, name the stage, and get every check of the contract.
+
+    from wavechain.testing import EffectContract
+
+    class TestTremolo(EffectContract):
+        stage = Tremolo(rate_hz=5)          # or stages = [several settings]
+
+A check cannot be overridden or deleted. Where a stage breaks a promise by design, say so; the check is then skipped,
+and the reason stands in the summary of the test run:
+
+        exceptions = {"latency-by-impulse": "An echo comes later: that is what it is for."}
+
+Tests of one's own may be added; those with a parameter named ``stage`` run once for each of the settings.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from wavechain.audio import Audio
+from wavechain.errors import nearest
+from wavechain.output import OutputOptions
+from wavechain.stages import Loader, Model, Stage, StreamStage, Writer
+from wavechain.testing import checks
+from wavechain.testing.promises import BrokenPromise, NotApplicable
+from wavechain.testing.subject import FileSubject, Subject, WriterSubject
+from wavechain.testing.summary import note_exception
+
+if TYPE_CHECKING:
+    from wavechain.stages import Chainable
+
+REASON_LENGTH = 15
+
+
+class ContractError(TypeError):
+    """A contract class that leaves something out, or takes something away."""
+
+
+class Contract:
+    """What all contracts share.
+
+    exceptions  promise -> why this stage does not make it
+    """
+
+    exceptions: ClassVar[Mapping[str, str]] = {}
+    _checks: ClassVar[checks.Checks] = {}
+    # Set in a subclass, these would keep checks from running without a word.
+    _kept: ClassVar[tuple[str, ...]] = ("__test__", "_checks", "_kept", "pytest_generate_tests", "__init_subclass__")
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if cls.__module__ == __name__:
+            for promise, check in cls._checks.items():
+                setattr(cls, _method(promise), _test_of(promise, check))
+            return
+        _refuse_overrides(cls)
+        _refuse_exceptions(cls)
+        cls._complete()
+
+    @classmethod
+    def _complete(cls) -> None:
+        """Raise ContractError where the author left something out."""
+
+    @classmethod
+    def _cases(cls) -> Sequence[Any]:
+        """What the checks are run on, one after the other."""
+        raise NotImplementedError
+
+    def _subject(self, case: Any, folder: Path) -> Any:
+        raise NotImplementedError
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Every test that takes ``stage`` runs for each of the settings."""
+        if "stage" in metafunc.fixturenames:
+            cases = list(self._cases())
+            metafunc.parametrize("stage", cases, ids=[_label(case, number) for number, case in enumerate(cases)])
+
+
+class _StageContract(Contract):
+    """A contract for one stage class.
+
+    stage, stages  the settings to check: one, or several
+    """
+
+    stage: ClassVar[Any] = None
+    stages: ClassVar[Sequence[Any]] = ()
+    _interface: ClassVar[type[Any]] = Stage
+
+    @classmethod
+    def _complete(cls) -> None:
+        if (cls.stage is None) == (not cls.stages):
+            raise ContractError(f"{cls.__name__} names no stage, or both. Try: stage = Tremolo(), or stages = [...].")
+        for case in cls._cases():
+            if not isinstance(case, cls._interface):
+                raise ContractError(
+                    f"{cls.__name__}: {case!r} is not a {cls._interface.__name__} object. Try: stage = Tremolo()."
+                )
+
+    @classmethod
+    def _cases(cls) -> Sequence[Any]:
+        return cls.stages if cls.stage is None else [cls.stage]
+
+
+class StreamContract(_StageContract):
+    """Every check of a stage that turns one stream into another.
+
+    before    stages that make its input out of audio: ``[Stft()]`` for an effect on spectra
+    audio     the sound it is tried on, where music of 48 kHz, in as many channels as it takes, will not do
+    examples  how many random ways of cutting the input into blocks are tried, beside the usual ones
+    """
+
+    before: ClassVar[Sequence[Stage]] = ()
+    audio: ClassVar[Audio | None] = None
+    examples: ClassVar[int] = 12
+    _checks = checks.STREAM_CHECKS
+    _interface: ClassVar[type[Any]] = Stage
+
+    def _subject(self, case: Chainable, folder: Path) -> Subject:
+        return Subject(case, self.before, self.audio, self.examples)
+
+
+class EffectContract(StreamContract):
+    """For an Effect: audio to audio, or features to features of the same kind."""
+
+    _interface = StreamStage
+
+
+class FeatureTransformContract(StreamContract):
+    """For a FeatureTransform: audio to features, and back where there is an inverse."""
+
+    _checks = checks.TRANSFORM_CHECKS
+    _interface = StreamStage
+
+
+class ModelContract(StreamContract):
+    """For a Model: a trained network, as a stage or as a source of new sound."""
+
+    _checks = checks.MODEL_CHECKS
+    _interface = Model
+
+
+class LoaderContract(_StageContract):
+    """For a Loader. Write `make_file`: the checks need files whose sound they know.
+
+    tolerance  by how much a sample may differ after the way into the file and back
+    """
+
+    tolerance: ClassVar[float] = 2.0**-15
+    examples: ClassVar[int] = 12
+    _checks = checks.LOADER_CHECKS
+    _interface = Loader
+
+    def make_file(self, folder: Path, audio: Audio) -> Path:
+        """Write *audio* into *folder* in the loader's format, and return what the loader is to open."""
+        raise NotImplementedError
+
+    @classmethod
+    def _complete(cls) -> None:
+        super()._complete()
+        if cls.make_file is LoaderContract.make_file:
+            raise ContractError(f"{cls.__name__} makes no files. Try: def make_file(self, folder, audio): ...")
+
+    def _subject(self, case: Loader, folder: Path) -> FileSubject:
+        return FileSubject(case, self.make_file, folder, self.tolerance, self.examples)
+
+
+class WriterContract(_StageContract):
+    """For a Writer.
+
+    suffix     of the files it is to write: ``".wav"``
+    output     what is asked of the file, where the defaults will not do
+    tolerance  by how much a sample of a lossless format may differ after the way into the file and back
+    """
+
+    suffix: ClassVar[str] = ""
+    output: ClassVar[OutputOptions] = OutputOptions()
+    tolerance: ClassVar[float] = 2.0**-15
+    examples: ClassVar[int] = 8
+    _checks = checks.WRITER_CHECKS
+    _interface = Writer
+
+    def read_back(self, path: Path) -> Audio:
+        """Read a finished file. The installed loaders do, unless this is overridden."""
+        return Audio.read(path)
+
+    @classmethod
+    def _complete(cls) -> None:
+        super()._complete()
+        if not cls.suffix.startswith("."):
+            raise ContractError(f'{cls.__name__} does not say what it writes. Try: suffix = ".wav".')
+
+    def _subject(self, case: Writer, folder: Path) -> WriterSubject:
+        return WriterSubject(
+            case, self.suffix, folder, self.output, self.read_back, self.tolerance, self.examples
+        )
+
+
+class PluginContract(Contract):
+    """For a plugin as a whole.
+
+        class TestPlugin(PluginContract):
+            module = "wavechain_tremolo"
+
+    module  the entry module, as the entry point names it
+    name    the plugin's name, where it is not that of the module without ``wavechain_``
+    """
+
+    module: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    _checks = checks.PLUGIN_CHECKS
+
+    @classmethod
+    def _complete(cls) -> None:
+        if not cls.module:
+            raise ContractError(f'{cls.__name__} names no plugin. Try: module = "wavechain_tremolo".')
+
+    @classmethod
+    def _cases(cls) -> Sequence[Any]:
+        return [cls.module]
+
+    def _subject(self, case: str, folder: Path) -> checks.PluginSubject:
+        return checks.PluginSubject(case, self.name)
+
+
+def _method(promise: str) -> str:
+    return f"test_{promise.replace('-', '_')}"
+
+
+def _test_of(promise: str, check: checks.Check) -> Callable[..., None]:
+    def test(self: Contract, stage: Any, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+        __tracebackhide__ = True
+        if promise in self.exceptions:
+            note_exception(request.config, type(self).__name__, promise, self.exceptions[promise])
+            pytest.skip(f"{promise}: declared exception: {self.exceptions[promise]}")
+        text = ""
+        try:
+            checks.judge(promise, check, self._subject(stage, tmp_path))
+        except NotApplicable as reason:
+            pytest.skip(f"{promise}: does not concern it: {reason}")
+        except BrokenPromise as broken:
+            text = str(broken)
+        if text:
+            pytest.fail(text, pytrace=False)
+
+    test.__name__ = _method(promise)
+    test.__doc__ = f"The promise {promise}."
+    return test
+
+
+def _refuse_overrides(cls: type[Contract]) -> None:
+    home = next(base for base in cls.__mro__ if base.__module__ == __name__)
+    guarded = {_method(promise): promise for promise in home._checks} | {name: "" for name in cls._kept}
+    for name, promise in guarded.items():
+        if name == "__test__":
+            same = "__test__" not in vars(cls) or vars(cls)["__test__"] is True
+        else:
+            same = inspect.getattr_static(cls, name, None) is inspect.getattr_static(home, name)
+        if not same:
+            hint = f'exceptions = {{"{promise}": "why"}}.' if promise else "leave it out."
+            raise ContractError(f"{cls.__name__} overrides {name}, which belongs to {home.__name__}. Try: {hint}")
+
+
+def _refuse_exceptions(cls: type[Contract]) -> None:
+    for promise, reason in cls.exceptions.items():
+        if promise not in cls._checks:
+            guess = nearest(promise, cls._checks)
+            hint = f"{guess}." if guess else f"one of {', '.join(cls._checks)}."
+            raise ContractError(f"{cls.__name__}: no promise is called {promise!r}. Try: {hint}")
+        if not isinstance(reason, str) or len(reason.strip()) < REASON_LENGTH:
+            raise ContractError(
+                f"{cls.__name__}: the exception from {promise} has no reason ({reason!r}). Try: a sentence that says "
+                "what the stage does instead, and why."
+            )
+
+
+def _label(case: Any, number: int) -> str:
+    if isinstance(case, str):
+        return case
+    return f"{case.stage_name()}-{number}"

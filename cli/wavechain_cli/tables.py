@@ -31,13 +31,15 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 def print_plan(plan: Plan) -> None:
     """What will happen to one file, stage by stage."""
     rows = [["source", str(plan.source), str(plan.origin.spec), "", ""]]
+    before = str(plan.origin.spec)
     for step in plan.steps:
         rate = step.spec.rate
+        gives, before = "the same" if str(step.spec) == before else str(step.spec), str(step.spec)
         rows.append(
             [
                 step.place,
                 ", ".join(f"{key}={value}" for key, value in step.parameters.items()),
-                str(step.spec) + (" (measured first)" if step.measured else ""),
+                gives + (" (measured first)" if step.measured else ""),
                 f"{step.latency}" if step.latency else "",
                 "until silent" if step.tail == math.inf else f"{float(step.tail / rate):.2f} s" if step.tail else "",
             ]

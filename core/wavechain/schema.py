@@ -132,7 +132,8 @@ def _or_stages(*more: str) -> dict[str, Any]:
 def _text_pattern(names: Iterable[str]) -> str:
     """``name`` or ``name:key=value,…``. Checks the name; the values are the loader's to read."""
     # Names are letters, digits, - and dots. re.escape would escape more than ECMAScript's expressions allow.
-    return rf"^\s*({'|'.join(sorted(names)).replace('.', chr(92) + '.')})\s*(:|$)"
+    known = "|".join(sorted(names)).replace(".", r"\.")
+    return rf"^\s*({known})\s*(:|$)"
 
 
 def _stage(spec: StageSpec, names: list[str], stage: type[Stage], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -192,4 +193,3 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
                 rest["enum"] = [*rest["enum"], None]
             return {key: value for key, value in schema.items() if key != "anyOf"} | {"type": [kind, "null"]} | rest
     return schema
-

@@ -80,7 +80,8 @@ class Spec:
         return 1 << max(4, (BLOCK_SAMPLES // samples_per_step).bit_length() - 1)
 
     def __str__(self) -> str:
-        length = "unknown length" if self.length is None else f"{self.length} steps"
+        unit = "frames" if self.kind == "audio" else "steps"
+        length = "unknown length" if self.length is None else f"{self.length} {unit}"
         if self.kind == "audio":
             plural = "channel" if self.channels == 1 else "channels"
             return f"audio {self.rate} Hz, {self.channels} {plural}, {length}"

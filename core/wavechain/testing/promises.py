@@ -228,7 +228,7 @@ PROMISES: dict[str, tuple[str, str]] = {
 }
 
 
-class BrokenPromise(AssertionError):
+class BrokenPromise(AssertionError):  # noqa: N818 - what happened, not what it is called
     """A promise that a stage did not keep, as a colleague would report it.
 
     promise  its name in `PROMISES`

@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from wavechain.testing.checks import isolation, memory, settings, sound
+from wavechain.testing.checks import isolation, loading, memory, neural, plugin, settings, sound, writing
+from wavechain.testing.checks.plugin import PluginSubject
 from wavechain.testing.playing import Crashed, Refused
 from wavechain.testing.promises import BrokenPromise, NotApplicable
 
@@ -57,6 +58,75 @@ STREAM_CHECKS: Checks = {
         memory.bounded_memory,
     ),
 }
+
+TRANSFORM_CHECKS: Checks = {
+    **STREAM_CHECKS,
+    **_named(neural.features_described, neural.inverse_comes_back, neural.inverse_streamed_is_whole),
+}
+
+MODEL_CHECKS: Checks = {**STREAM_CHECKS, **_named(neural.capabilities_true, neural.samples_from_the_seed)}
+
+LOADER_CHECKS: Checks = {
+    **SETTINGS_CHECKS,
+    **_named(
+        loading.suffix_registered,
+        loading.float32_blocks,
+        loading.samples_are_true,
+        loading.length_is_true,
+        loading.read_in_any_size,
+        loading.leaves_no_trace,
+        loading.truncation_refused,
+        loading.garbage_refused,
+        loading.tags_in_form,
+        loading.files_closed,
+        loading.bounded_memory,
+    ),
+}
+
+WRITER_CHECKS: Checks = {
+    **SETTINGS_CHECKS,
+    **_named(
+        writing.suffix_registered,
+        writing.written_comes_back,
+        writing.every_frame_written,
+        writing.written_in_any_size,
+        writing.same_every_time,
+        writing.leaves_no_trace,
+        writing.input_untouched,
+        writing.channel_counts,
+        writing.sample_rates,
+        writing.unwritable_refused,
+        writing.bounded_memory,
+    ),
+}
+
+PLUGIN_CHECKS: Checks = _named(
+    plugin.registers,
+    plugin.entry_module_light,
+    plugin.registers_without_dependencies,
+    plugin.stages_load,
+    plugin.registered_name,
+    plugin.summaries,
+    plugin.parameters_documented,
+    plugin.schema,
+    plugin.presets_load,
+)
+
+__all__ = [
+    "LOADER_CHECKS",
+    "MODEL_CHECKS",
+    "PLUGIN_CHECKS",
+    "SETTINGS_CHECKS",
+    "STREAM_CHECKS",
+    "TRANSFORM_CHECKS",
+    "WRITER_CHECKS",
+    "Check",
+    "Checks",
+    "Outcome",
+    "PluginSubject",
+    "examine",
+    "judge",
+]
 
 
 @dataclass(frozen=True)

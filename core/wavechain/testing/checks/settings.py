@@ -76,7 +76,7 @@ def settings_frozen(subject: HasStage) -> None:
         raise BrokenPromise("settings-frozen", f"{name} can be set after the stage was made.", who=subject.who)
     given = {name: getattr(stage, name) for name in type(stage).model_fields}
     try:
-        type(stage)(**given, surely_not_a_parameter=1)
+        type(stage)(**given | {"surely_not_a_parameter": 1})
     except ParameterError:
         return
     except Exception as error:  # noqa: BLE001 - refused, but not as people are told

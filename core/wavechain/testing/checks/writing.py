@@ -1,0 +1,230 @@
+"""What a writer promises: every frame in its place, the same file for the same sound, refusal where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wavechain.audio import Audio, Media
+from wavechain.dsp.dither import Quantiser
+from wavechain.errors import SpecMismatchError, UnwritableError
+from wavechain.stages import Encoding
+from wavechain.testing.checks.hunting import hunt, used
+from wavechain.testing.checks.memory import SHARE, growth
+from wavechain.testing.checks.settings import registered
+from wavechain.testing.streaming import in_blocks, latency_of
+from wavechain.testing.subject import WriterSubject, difference, some_music
+
+KINDS = ((44_100, 1), (44_100, 2), (48_000, 2))
+SAMPLE_RATES = (8_000, 16_000, 22_050, 44_100, 48_000, 96_000)
+CHANNELS = (1, 2, 3, 6, 8)
+
+
+def written_comes_back(subject: WriterSubject) -> None:
+    for rate, channels in KINDS:
+        audio = some_music(rate, channels, 0.8)
+        try:
+            path, encoding = _write(subject, audio)
+        except SpecMismatchError:
+            continue
+        back = subject.read_back(path)
+        if (back.sample_rate, back.channels) != (rate, channels):
+            raise subject.broken("written-comes-back", f"{audio.spec} comes back as {back.spec}.")
+        frames = min(audio.frames, back.frames)  # a wrong length has a promise of its own
+        if encoding.lossy:
+            late = latency_of(audio, back)
+            if late:
+                raise subject.broken("written-comes-back", f"The sound comes back {late:+d} frames late.")
+            continue
+        found = difference(
+            audio.waveform[:, :frames], back.waveform[:, :frames], subject.tolerance, ("written", "read back")
+        )
+        if found:
+            raise subject.broken("written-comes-back", f"File: {audio.spec}, {encoding.codec}.", found)
+
+
+def every_frame_written(subject: WriterSubject) -> None:
+    music = some_music(44_100, _channels(subject), 0.8)
+    for frames in (music.frames, 10_001, 1152, 3, 2, 1):
+        audio = _first(music, frames)
+        for sizes in ([frames], [1000, 7]):
+            path, encoding = _write(subject, audio, sizes)
+            found = subject.read_back(path).frames
+            if found != frames:
+                raise subject.broken(
+                    "every-frame-written",
+                    f"{frames} frames are written in blocks of {used(sizes, frames)}, {found} are in the file "
+                    f"({encoding.container}, {encoding.codec}).",
+                )
+
+
+def written_in_any_size(subject: WriterSubject) -> None:
+    audio = some_music(44_100, _channels(subject), 0.4)
+
+    def compare(steps: int, sizes: list[int]) -> None:
+        part = _first(audio, steps)
+        whole = subject.read_back(_write(subject, part)[0])
+        cut = subject.read_back(_write(subject, part, sizes)[0])
+        found = difference(whole.waveform, cut.waveform, 0, ("written in one block", f"in blocks of {sizes}"))
+        if found:
+            raise subject.broken("written-in-any-size", f"{part.spec}.", found)
+
+    compare(500, [1, 3, 2])
+    hunt(compare, audio.frames, subject.examples)
+
+
+def same_every_time(subject: WriterSubject) -> None:
+    audio = some_music(44_100, _channels(subject), 0.4)
+    first = _write(subject, audio)[0].read_bytes()
+    again = _write(subject, audio)[0].read_bytes()
+    if first != again:
+        place = next((n for n, (one, two) in enumerate(zip(first, again, strict=False)) if one != two), len(first))
+        fact = f"The same sound makes two files that differ from byte {place} on ({len(first)} and {len(again)} bytes)."
+        raise subject.broken("same-every-time", fact)
+
+
+def leaves_no_trace(subject: WriterSubject) -> None:
+    """Two files at once, in turns, are the files that each would be alone."""
+    channels = _channels(subject)
+    sounds = [some_music(44_100, channels, 0.3), some_music(44_100, channels, 0.2)]
+    alone = [_write(subject, audio)[0].read_bytes() for audio in sounds]
+    encodings = [_settled(subject, audio) for audio in sounds]
+    paths = [subject.folder / f"turn{number}{subject.suffix}" for number in (0, 1)]
+    sinks = [
+        subject.stage.open(path, audio.spec, encoding)
+        for path, audio, encoding in zip(paths, sounds, encodings, strict=True)
+    ]
+    samples = [_samples(audio, encoding, [1000]) for audio, encoding in zip(sounds, encodings, strict=True)]
+    for turn in range(max(map(len, samples))):
+        for sink, blocks in zip(sinks, samples, strict=True):
+            if turn < len(blocks):
+                sink.write(blocks[turn])
+    for sink in sinks:
+        sink.close()
+    for path, expected, audio in zip(paths, alone, sounds, strict=True):
+        # An encoder may cut its own blocks differently: then what is heard decides.
+        if path.read_bytes() != expected:
+            other = subject.folder / f"alone{subject.suffix}"
+            other.write_bytes(expected)
+            found = difference(
+                subject.read_back(other).waveform,
+                subject.read_back(path).waveform,
+                0,
+                ("alone", "beside another file"),
+            )
+            if found:
+                raise subject.broken("leaves-no-trace", f"{audio.spec}, and another file in turns.", found)
+
+
+def channel_counts(subject: WriterSubject) -> None:
+    for channels in CHANNELS:
+        _try(subject, "channel-counts", some_music(44_100, channels, 0.2))
+
+
+def sample_rates(subject: WriterSubject) -> None:
+    for rate in SAMPLE_RATES:
+        _try(subject, "sample-rates", some_music(rate, _channels(subject), 0.2))
+
+
+def _try(subject: WriterSubject, promise: str, audio: Audio) -> None:
+    try:
+        path, _ = _write(subject, audio)
+    except SpecMismatchError:
+        return
+    except Exception as error:  # noqa: BLE001 - a format says what it cannot hold before it begins
+        fact = f"{audio.spec} fails with {type(error).__name__}: {error}, not with SpecMismatchError in encoding()."
+        raise subject.broken(promise, fact) from None
+    back = subject.read_back(path)
+    if (back.sample_rate, back.channels) != (audio.sample_rate, audio.channels):
+        raise subject.broken(promise, f"{audio.spec} is written, and comes back as {back.spec}.")
+
+
+def input_untouched(subject: WriterSubject) -> None:
+    audio = some_music(44_100, _channels(subject), 0.2)
+    encoding = _settled(subject, audio)
+    sink = subject.stage.open(subject.folder / f"kept{subject.suffix}", audio.spec, encoding)
+    for samples in _samples(audio, encoding, [4000]):
+        given = samples.copy()
+        sink.write(given)
+        if not np.array_equal(given, samples):
+            raise subject.broken("input-untouched", "write() changes the samples that it is given.")
+    sink.close()
+
+
+def unwritable_refused(subject: WriterSubject) -> None:
+    audio = some_music(44_100, _channels(subject), 0.1)
+    encoding = _settled(subject, audio)
+    path = subject.folder / "no-such-folder" / f"file{subject.suffix}"
+    try:
+        sink = subject.stage.open(path, audio.spec, encoding)
+        for samples in _samples(audio, encoding, [4000]):
+            sink.write(samples)
+        sink.close()
+    except (UnwritableError, OSError):
+        return
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is neither
+        fact = f"In a folder that does not exist, it raises {type(error).__name__}: {error}."
+        raise subject.broken("unwritable-refused", fact) from None
+    raise subject.broken("unwritable-refused", "In a folder that does not exist, nothing is said.")
+
+
+def bounded_memory(subject: WriterSubject) -> None:
+    audio = some_music(44_100, _channels(subject), 1.2)
+    encoding = _settled(subject, audio)
+    blocks = _samples(audio, encoding, [4410])
+    sink = subject.stage.open(subject.folder / f"long{subject.suffix}", audio.spec.with_length(None), encoding)
+    count = 600
+    grown = growth(lambda number: sink.write(blocks[number % (len(blocks) - 1)]), count)
+    sink.close()
+    limit = SHARE * blocks[0].nbytes * count / 2
+    if grown > limit:
+        raise subject.broken(
+            "bounded-memory", f"After a minute it holds {grown / 2**20:.2f} MiB more than after half of it."
+        )
+
+
+def suffix_registered(subject: WriterSubject) -> None:
+    spec = registered(subject.stage)
+    if subject.suffix not in spec.extensions:
+        fact = f"It is registered for {' '.join(spec.extensions)}, not {subject.suffix}."
+        raise subject.broken("suffix-registered", fact)
+
+
+def _settled(subject: WriterSubject, audio: Audio) -> Encoding:
+    return subject.stage.encoding(subject.suffix, audio.spec, Media(bits=16), subject.output)
+
+
+def _write(subject: WriterSubject, audio: Audio, sizes: Sequence[int] = ()) -> tuple[Path, Encoding]:
+    """A finished file, written as the last mile would, without dither."""
+    encoding = _settled(subject, audio)
+    path = subject.folder / f"file{subject.suffix}"
+    path.unlink(missing_ok=True)
+    sink = subject.stage.open(path, audio.spec, encoding)
+    for samples in _samples(audio, encoding, sizes or [max(1, audio.frames)]):
+        sink.write(samples)
+    sink.close()
+    return path, encoding
+
+
+def _samples(audio: Audio, encoding: Encoding, sizes: Sequence[int]) -> list[Any]:
+    blocks = [block.copy() for block in in_blocks(audio.waveform, sizes)]
+    if encoding.bits is None:
+        return blocks
+    quantiser = Quantiser(encoding.bits, audio.channels, seed=0, dither=False)
+    return [quantiser.process(block) for block in blocks]
+
+
+def _channels(subject: WriterSubject) -> int:
+    """Two channels where the format holds them, else one."""
+    try:
+        _settled(subject, some_music(44_100, 2, 0.1))
+    except SpecMismatchError:
+        return 1
+    return 2
+
+
+def _first(audio: Audio, frames: int) -> Audio:
+    return Audio(np.ascontiguousarray(audio.waveform[:, :frames]), audio.sample_rate)

@@ -1,0 +1,126 @@
+"""Every bundled stage keeps the contract, held to it by the kit that third parties use; every preset streams exactly.
+
+The table names the settings with which each stage has something to do; the first are checked always, all with the
+slow tests.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from wavechain import Audio, Chain
+from wavechain.chain import parse_stage
+from wavechain.registry import StageSpec, registry
+from wavechain.stages import Stage
+from wavechain.testing import (
+    EffectContract,
+    FeatureTransformContract,
+    LoaderContract,
+    PluginContract,
+    WriterContract,
+    music,
+    streamed,
+)
+
+SETTINGS: dict[str, list[str]] = {
+    "core.parallel": ["branches=[reverb,limiter,gain:gain_db=-3]"],
+    "core.bands": ["crossovers_hz=[300,3000],bands=[gain,compressor,delay:delay_seconds=0.1]"],
+    "core.mid-side": ["mid=[compressor],side=[reverb]"],
+    "core.mix": ["wet=0.4,stages=[delay:delay_seconds=0.1]"],
+    "core.inverse": [""],
+    "essentials.gain": ["gain_db=-6"],
+    "essentials.polarity": ["", "channels=[1]"],
+    "essentials.dc-removal": ["", "mode=highpass"],
+    "essentials.fade": ["fade_in_seconds=0.05,fade_out_seconds=0.1", "fade_out_seconds=3,curve=exponential"],
+    "essentials.pad": ["start_seconds=0.01,end_seconds=0.3"],
+    "essentials.trim": ["start_seconds=0.01,end_seconds=0.9", "start_seconds=0.02,duration_seconds=60"],
+    "essentials.trim-silence": ["threshold_dbfs=-12,minimum_silence_seconds=0,keep_seconds=0.001"],
+    "essentials.channels": ["layout=mono", "layout=side", "map=[1,-1,0]"],
+    "essentials.resample": ["sample_rate=44100", "sample_rate=48011,quality=very-high", "sample_rate=8000"],
+    "essentials.normalize": ["", "mode=peak"],
+    "essentials.loudness": ["target_lufs=-23", "target_lufs=-9", "target_lufs=-9,ceiling_mode=reduce"],
+    "essentials.expander": ["threshold_db=-15", "threshold_db=-20,hold_ms=0,lookahead_ms=0,knee_db=0"],
+    "essentials.de-esser": ["threshold_db=-50"],
+    "essentials.highpass": ["order=5", "cutoff_hz=30,order=16"],
+    "essentials.lowpass": ["cutoff_hz=3000,order=1"],
+    "essentials.band-pass": [""],
+    "essentials.notch": [""],
+    "essentials.peak": ["gain_db=12"],
+    "essentials.low-shelf": ["gain_db=-6"],
+    "essentials.high-shelf": ["gain_db=6,slope=0.5"],
+    "essentials.true-peak-limiter": ["ceiling_db=-9"],
+    "pedalboard.bitcrush": ["bit_depth=6.5"],
+    "pedalboard.brickwall-limiter": ["ceiling_db=-12,true_peak=true", "lookahead_ms=37"],
+    "pedalboard.chorus": ["feedback=0.4"],
+    "pedalboard.clipping": ["threshold_db=-12"],
+    "pedalboard.compressor": ["threshold_db=-24,ratio=4"],
+    "pedalboard.delay": ["delay_seconds=0.05,feedback=0.5", "feedback=0.9"],
+    "pedalboard.distortion": [""],
+    "pedalboard.gain": ["gain_db=-6"],
+    "pedalboard.gsm-compressor": [""],
+    "pedalboard.high-shelf-filter": ["gain_db=6"],
+    "pedalboard.highpass-filter": [""],
+    "pedalboard.invert": [""],
+    "pedalboard.ladder-filter": ["mode=bandpass-24,resonance=0.6,drive=2"],
+    "pedalboard.limiter": [""],
+    "pedalboard.low-shelf-filter": ["gain_db=-6"],
+    "pedalboard.lowpass-filter": [""],
+    "pedalboard.mp3-compressor": [""],
+    "pedalboard.noise-gate": ["threshold_db=-20"],
+    "pedalboard.peak-filter": ["gain_db=12"],
+    "pedalboard.phaser": ["feedback=0.4"],
+    "pedalboard.pitch-shift": ["semitones=3"],
+    "pedalboard.resample": ["quality=windowed-sinc-16"],
+    "pedalboard.reverb": ["", "wet_level=0"],
+    "spectral.stft": ["", "n_fft=512,hop_length=100,window=sine"],
+    "spectral.istft": [""],
+    "spectral.spectral-gate": ["", "smooth_hz=0,smooth_seconds=0"],
+}
+# These need what a test cannot bring along in one line: their own plugin's tests check them.
+ELSEWHERE = {"pedalboard.convolution", "pedalboard.plugin-host"}
+AFTER_STFT = {"core.inverse", "spectral.istft", "spectral.spectral-gate"}
+
+NATIVE = "The native code clips NaN away; the core refuses NaN before it gets there."
+LAST_HOP = "The features do not say where in their last hop the sound ended: up to a hop of silence follows."
+EXCEPTIONS: dict[str, dict[str, str]] = {}
+
+
+def stages_of(name: str) -> list[Stage]:
+    return [parse_stage(f"{name}:{text}" if text else name) for text in SETTINGS[name]]
+
+
+def contract_of(spec: StageSpec, stages: list[Stage]) -> type[EffectContract]:
+    base = FeatureTransformContract if spec.full_name == "spectral.stft" else EffectContract
+    slow = [pytest.mark.slow] if len(stages) > 1 else []
+    members = {
+        "__module__": __name__,
+        "stages": stages,
+        "before": Chain.of("stft").stages if spec.full_name in AFTER_STFT else (),
+        "exceptions": EXCEPTIONS.get(spec.full_name, {}),
+        "examples": 30 if len(stages) > 1 else 8,
+        "pytestmark": slow,
+    }
+    return type(f"Test{spec.full_name.title().replace('-', '').replace('.', '')}", (base,), members)
+
+
+STREAM_STAGES = [
+    spec for spec in registry().stages() if spec.bundled and spec.kind in ("effect", "transform", "combinator", "model")
+]
+for _spec in STREAM_STAGES:
+    if _spec.full_name in SETTINGS:
+        _first, *_others = stages_of(_spec.full_name)
+        _contract = contract_of(_spec, [_first])
+        globals()[_contract.__name__] = _contract
+        if _others:
+            _exhaustive = contract_of(_spec, [*_others, _first])
+            globals()[f"{_contract.__name__}Exhaustive"] = _exhaustive
+
+
+def test_every_bundled_stage_is_held_to_its_contract():
+    assert {spec.full_name for spec in STREAM_STAGES} == set(SETTINGS) | ELSEWHERE

@@ -53,7 +53,7 @@ def chain_schema() -> dict[str, Any]:
     }
     for spec, names, stage in stages:
         definitions[spec.full_name] = _stage(spec, names, stage, definitions)
-    keys = {
+    keys: dict[str, dict[str, Any]] = {
         "name": {"type": "string"},
         "description": {"type": "string"},
         "stage": {"type": "array", "items": STAGE},
@@ -188,8 +188,10 @@ def _tidy(schema: Any, name: str) -> Any:
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     """``anyOf: [X, null]`` as X that may be null, so that an error says what is wrong with the value."""
     match schema.get("anyOf"):
-        case [{"type": str(kind), **rest}, {"type": "null"}]:
-            if "enum" in rest:
-                rest["enum"] = [*rest["enum"], None]
-            return {key: value for key, value in schema.items() if key != "anyOf"} | {"type": [kind, "null"]} | rest
+        case [{"type": str(), **shown}, {"type": "null"}]:
+            found: dict[str, Any] = {str(key): value for key, value in shown.items()}
+            if "enum" in found:
+                found["enum"] = [*found["enum"], None]
+            kept = {key: value for key, value in schema.items() if key != "anyOf"}
+            return kept | found | {"type": [schema["anyOf"][0]["type"], "null"]}
     return schema

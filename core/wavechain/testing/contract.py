@@ -76,7 +76,6 @@ def _method(promise: str) -> str:
 
 def _test_of(promise: str, check: checks.Check) -> Callable[..., None]:
     def test(self: Contract, stage: Any, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-        __tracebackhide__ = True
         if promise in self.exceptions:
             note_exception(request.config, type(self).__name__, promise, self.exceptions[promise])
             pytest.skip(f"{promise}: declared exception: {self.exceptions[promise]}")

@@ -17,17 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from wavechain.audio import Audio
 from wavechain.output import OutputOptions
-from wavechain.stages import Loader, Model, Stage, StreamStage, Writer
+from wavechain.stages import Chainable, FeatureTransform, Loader, Model, Stage, Writer
 from wavechain.testing import checks
 from wavechain.testing.contract import Contract, ContractError
 from wavechain.testing.subject import FileSubject, Subject, WriterSubject
-
-if TYPE_CHECKING:
-    from wavechain.stages import Chainable
 
 
 class _StageContract(Contract):
@@ -74,16 +71,16 @@ class StreamContract(_StageContract):
 
 
 class EffectContract(StreamContract):
-    """For an Effect: audio to audio, or features to features of the same kind."""
+    """For an Effect (audio to audio, or features to features), and for whatever else stands in a chain."""
 
-    _interface = StreamStage
+    _interface = Chainable
 
 
 class FeatureTransformContract(StreamContract):
     """For a FeatureTransform: audio to features, and back where there is an inverse."""
 
     _checks = checks.TRANSFORM_CHECKS
-    _interface = StreamStage
+    _interface = FeatureTransform
 
 
 class ModelContract(StreamContract):

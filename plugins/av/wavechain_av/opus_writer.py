@@ -1,4 +1,4 @@
-"""Writes Ogg Opus with libopus: the same files as libsndfile's, for a third of its time.
+"""Writes Ogg Opus with libopus, for a third of the CPU that libsndfile takes.
 
 Conventions
     Time is exact: an Opus encoder puts 6.5 ms before the sound and fills its last packet; the file says so in its

@@ -1,7 +1,7 @@
 """Reading through libsndfile, believing nothing that the header says until the samples are there.
 
 Conventions: whatever libsndfile recognises by its content is read, however it is named. `Spec.length` is exact or
-None: None for FLAC streams of unknown length and for MP3 files without a gapless tag. Opus is decoded at 48 kHz.
+None: None for FLAC streams of unknown length and for MP3 files without a gapless tag. Opus is decoded at the rate it was made from.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wavechain.output import MAX_CHANNELS, MAX_SAMPLE_RATE
 from wavechain.stages import Loader, Source
 from wavechain.stream import BLOCK_SAMPLES, Block, Spec
 
-from . import headers, libsndfile, mpeg, ogg
+from . import headers, libsndfile, mpeg, ogg, speakers
 
 _COPY_AGAIN = "copy the file again from its origin."
 _UNRECOGNISED = 1
@@ -70,6 +70,7 @@ class SoundFileSource(Source):
         except BaseException:
             self._file.close()
             raise
+        self._order = speakers.order(self._file.subtype, self.spec.channels, self._raw)
         self._position = 0
         self._interleaved = np.empty((0, self.spec.channels), np.float32)
 
@@ -120,7 +121,10 @@ class SoundFileSource(Source):
         if len(self._interleaved) < frames:
             self._interleaved = np.empty((frames, len(block)), np.float32)
         got = libsndfile.read_into(self._file, self._interleaved[:frames])
-        block[:, :got] = self._interleaved[:got].T
+        if self._order is None:
+            block[:, :got] = self._interleaved[:got].T
+        else:
+            block[self._order, :got] = self._interleaved[:got].T
         return got
 
     def _open(self) -> soundfile.SoundFile:
@@ -199,8 +203,12 @@ class SoundFileSource(Source):
             )
         if not end.complete:
             raise self._damaged(f"the stream has no end, {length} frames could be decoded")
-        if end.frames is not None and length < end.frames:
-            raise self._short(end.frames, length)
+        if end.frames is None:
+            return
+        # The pages of Opus count at 48 kHz, whatever rate libsndfile decodes at.
+        said = end.frames * self._file.samplerate // 48_000 if self._file.subtype == "OPUS" else end.frames
+        if length < said:
+            raise self._short(said, length)
 
     def _check_claim(self, length: int) -> None:
         claim = headers.claim(self._raw, self._file.format)

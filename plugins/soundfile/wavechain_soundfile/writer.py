@@ -20,7 +20,7 @@ from wavechain.output import OutputOptions
 from wavechain.stages import Encoding, Sink, Writer
 from wavechain.stream import Block, Spec
 
-from . import formats, libsndfile, mpeg
+from . import formats, libsndfile, mpeg, speakers
 
 # Frames a call. libvorbis puts what it is given on the stack: a minute of stereo at once is a crash.
 _MOST_FRAMES, _MOST_FRAMES_VORBIS = 65_536, 8192
@@ -143,11 +143,14 @@ class SoundFileSink(Sink):
         libsndfile.switch(self._file, libsndfile.SET_ADD_PEAK_CHUNK, on=False)
         if "downgrade" in settings:
             libsndfile.switch(self._file, libsndfile.RF64_AUTO_DOWNGRADE, on=True)
+        self._order = speakers.order(encoding.codec, spec.channels)
         self._step = _MOST_FRAMES_VORBIS if encoding.codec == "VORBIS" else _MOST_FRAMES
         self._limit = _frames_at_most(settings["major"], spec, encoding)
 
     def write(self, samples: Block | NDArray[np.int16] | NDArray[np.int32]) -> None:
         frames: NDArray[Any] = samples.T if samples.dtype == np.float32 else samples
+        if self._order is not None:
+            frames = frames[:, self._order]
         if self._limit is not None and self._frames + len(frames) > self._limit:
             raise UnwritableError("files of this format end at 4 GiB.", hint="a .wav or .caf file.")
         for start in range(0, len(frames), self._step):

@@ -5,10 +5,12 @@ The pytest classes of `wavechain.testing.contracts` and ``wavechain plugins chec
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from wavechain.errors import MissingDependencyError
 from wavechain.testing.checks import isolation, loading, memory, neural, plugin, settings, sound, writing
 from wavechain.testing.checks.plugin import PluginSubject
 from wavechain.testing.playing import Crashed, Refused
@@ -143,15 +145,25 @@ def judge(promise: str, check: Check, subject: Any) -> None:
     """Run one check. Whatever goes wrong is a `BrokenPromise`."""
     try:
         check(subject)
-    except Crashed as crash:
-        trace = crash.error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace is not None else ""
-        raise BrokenPromise(promise, f"It {crash}{where}.", who=subject.who) from crash.error
+    except (BrokenPromise, NotApplicable, MissingDependencyError):
+        raise
     except Refused as refused:
-        fact = f"It refuses legal input: {refused.error}"
-        raise BrokenPromise(promise, fact, who=subject.who) from refused.error
+        raise _unforeseen(promise, subject, f"It refuses legal input: {refused.error}") from refused.error
+    except Crashed as crash:
+        raise _unforeseen(promise, subject, f"It {crash}{_place(crash.error)}.") from crash.error
+    except Exception as error:
+        fact = f"It failed with {type(error).__name__}: {error}{_place(error)}."
+        raise _unforeseen(promise, subject, fact) from error
+
+
+def _unforeseen(promise: str, subject: Any, fact: str) -> BrokenPromise:
+    return BrokenPromise(promise, fact, who=subject.who)
+
+
+def _place(error: BaseException) -> str:
+    """The line of code that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
 
 def examine(subject: Any, checks: Checks, exceptions: Collection[str] = ()) -> Iterator[Outcome]:

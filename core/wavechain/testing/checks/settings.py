@@ -28,9 +28,6 @@ UNITS = {
     "seconds": "s",
     "ms": "ms",
     "kbps": "kbit/s",
-    "degrees": "°",
-    "percent": "%",
-    "semitones": "semitones",
 }
 
 

@@ -18,7 +18,7 @@ from wavechain.testing.checks.settings import registered
 from wavechain.testing.streaming import in_blocks, latency_of
 from wavechain.testing.subject import WriterSubject, difference, some_music
 
-KINDS = ((44_100, 1), (44_100, 2), (48_000, 2))
+KINDS = ((44_100, 2), (48_000, 2), (44_100, 1), (48_000, 1))
 SAMPLE_RATES = (8_000, 16_000, 22_050, 44_100, 48_000, 96_000)
 CHANNELS = (1, 2, 3, 6, 8)
 
@@ -47,7 +47,7 @@ def written_comes_back(subject: WriterSubject) -> None:
 
 
 def every_frame_written(subject: WriterSubject) -> None:
-    music = some_music(44_100, _channels(subject), 0.8)
+    music = _music(subject, 0.8)
     for frames in (music.frames, 10_001, 1152, 3, 2, 1):
         audio = _first(music, frames)
         for sizes in ([frames], [1000, 7]):
@@ -62,7 +62,7 @@ def every_frame_written(subject: WriterSubject) -> None:
 
 
 def written_in_any_size(subject: WriterSubject) -> None:
-    audio = some_music(44_100, _channels(subject), 0.4)
+    audio = _music(subject, 0.4)
 
     def compare(steps: int, sizes: list[int]) -> None:
         part = _first(audio, steps)
@@ -77,7 +77,7 @@ def written_in_any_size(subject: WriterSubject) -> None:
 
 
 def same_every_time(subject: WriterSubject) -> None:
-    audio = some_music(44_100, _channels(subject), 0.4)
+    audio = _music(subject, 0.4)
     first = _write(subject, audio)[0].read_bytes()
     again = _write(subject, audio)[0].read_bytes()
     if first != again:
@@ -88,8 +88,7 @@ def same_every_time(subject: WriterSubject) -> None:
 
 def leaves_no_trace(subject: WriterSubject) -> None:
     """Two files at once, in turns, are the files that each would be alone."""
-    channels = _channels(subject)
-    sounds = [some_music(44_100, channels, 0.3), some_music(44_100, channels, 0.2)]
+    sounds = [_music(subject, 0.3), _music(subject, 0.2)]
     alone = [_write(subject, audio)[0].read_bytes() for audio in sounds]
     encodings = [_settled(subject, audio) for audio in sounds]
     paths = [subject.folder / f"turn{number}{subject.suffix}" for number in (0, 1)]
@@ -121,12 +120,12 @@ def leaves_no_trace(subject: WriterSubject) -> None:
 
 def channel_counts(subject: WriterSubject) -> None:
     for channels in CHANNELS:
-        _try(subject, "channel-counts", some_music(44_100, channels, 0.2))
+        _try(subject, "channel-counts", some_music(_usual(subject)[0], channels, 0.2))
 
 
 def sample_rates(subject: WriterSubject) -> None:
     for rate in SAMPLE_RATES:
-        _try(subject, "sample-rates", some_music(rate, _channels(subject), 0.2))
+        _try(subject, "sample-rates", some_music(rate, _usual(subject)[1], 0.2))
 
 
 def _try(subject: WriterSubject, promise: str, audio: Audio) -> None:
@@ -143,7 +142,7 @@ def _try(subject: WriterSubject, promise: str, audio: Audio) -> None:
 
 
 def input_untouched(subject: WriterSubject) -> None:
-    audio = some_music(44_100, _channels(subject), 0.2)
+    audio = _music(subject, 0.2)
     encoding = _settled(subject, audio)
     sink = subject.stage.open(subject.folder / f"kept{subject.suffix}", audio.spec, encoding)
     for samples in _samples(audio, encoding, [4000]):
@@ -155,7 +154,7 @@ def input_untouched(subject: WriterSubject) -> None:
 
 
 def unwritable_refused(subject: WriterSubject) -> None:
-    audio = some_music(44_100, _channels(subject), 0.1)
+    audio = _music(subject, 0.1)
     encoding = _settled(subject, audio)
     path = subject.folder / "no-such-folder" / f"file{subject.suffix}"
     try:
@@ -172,7 +171,7 @@ def unwritable_refused(subject: WriterSubject) -> None:
 
 
 def bounded_memory(subject: WriterSubject) -> None:
-    audio = some_music(44_100, _channels(subject), 1.2)
+    audio = _music(subject, 1.2)
     encoding = _settled(subject, audio)
     blocks = _samples(audio, encoding, [4410])
     sink = subject.stage.open(subject.folder / f"long{subject.suffix}", audio.spec.with_length(None), encoding)
@@ -217,13 +216,21 @@ def _samples(audio: Audio, encoding: Encoding, sizes: Sequence[int]) -> list[Any
     return [quantiser.process(block) for block in blocks]
 
 
-def _channels(subject: WriterSubject) -> int:
-    """Two channels where the format holds them, else one."""
-    try:
-        _settled(subject, some_music(44_100, 2, 0.1))
-    except SpecMismatchError:
-        return 1
-    return 2
+def _music(subject: WriterSubject, seconds: float) -> Audio:
+    return some_music(*_usual(subject), seconds)
+
+
+def _usual(subject: WriterSubject) -> tuple[int, int]:
+    """A sample rate and a channel count that the format holds."""
+    refusal = ""
+    for rate, channels in KINDS:
+        try:
+            _settled(subject, some_music(rate, channels, 0.1))
+        except SpecMismatchError as error:
+            refusal = str(error)
+        else:
+            return rate, channels
+    raise subject.broken("sample-rates", f"It holds neither mono nor stereo of 44100 or 48000 Hz: {refusal}")
 
 
 def _first(audio: Audio, frames: int) -> Audio:

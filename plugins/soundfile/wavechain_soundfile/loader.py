@@ -1,7 +1,8 @@
 """Reading through libsndfile, believing nothing that the header says until the samples are there.
 
 Conventions: whatever libsndfile recognises by its content is read, however it is named. `Spec.length` is exact or
-None: None for FLAC streams of unknown length and for MP3 files without a gapless tag. Opus is decoded at the rate it was made from.
+None: None for FLAC streams of unknown length and for MP3 files without a gapless tag. Opus is decoded at the
+rate it was made from.
 """
 
 from __future__ import annotations

@@ -79,14 +79,16 @@ class _Doubling(Processor):
         self._level = level
         self._line = self.spec.zeros(copy.latency)
         self._copy_line = self.spec.zeros(delay)
+        self._owed = 0
 
     def process(self, block: Block) -> Block:
         self._line = np.concatenate([self._line, block], axis=-1)
-        return self._sum(self._copy.process(block))
+        out = self._sum(self._copy.process(block))
+        self._owed += block.shape[-1] - out.shape[-1]
+        return out
 
     def flush(self) -> Block:
-        # As many frames as came in are due in all; what the lines began with stays in them.
-        return self._sum(self._copy.flush())[:, : self._line.shape[-1]]
+        return self._sum(self._copy.flush())[:, : self._owed]  # more is ready: the silence the lines began with
 
     def _sum(self, copied: Block) -> Block:
         self._copy_line = np.concatenate([self._copy_line, copied], axis=-1)

@@ -13,15 +13,19 @@ from material import make_flac
 from wavechain import Audio
 
 SECONDS = 120
+LOUDNESS, TRUE_PEAK = 5, 49  # libebur128's modes
 
 
 def run(folder: Path) -> None:
     source = make_flac(folder / "two-minutes.flac", minutes=SECONDS / 60)
     waveform = Audio.read(source).waveform
     _compare(
-        "integrated loudness", {"wavechain": lambda: _loudness(waveform), "libebur128": lambda: _ebur128(waveform, 5)}
+        "integrated loudness",
+        {"wavechain": lambda: _loudness(waveform), "libebur128": lambda: _ebur128(waveform, LOUDNESS)},
     )
-    _compare("true peak", {"wavechain": lambda: _true_peak(waveform), "libebur128": lambda: _ebur128(waveform, 17)})
+    _compare(
+        "true peak", {"wavechain": lambda: _true_peak(waveform), "libebur128": lambda: _ebur128(waveform, TRUE_PEAK)}
+    )
     _compare(
         "resample 44.1 to 48 kHz", {"wavechain (soxr)": lambda: _resample(waveform), "scipy": lambda: _scipy(waveform)}
     )
@@ -67,7 +71,7 @@ def _ebur128(waveform: np.ndarray, mode: int) -> object:
     state = pyebur128.R128State(2, 44_100, mode)
     frames = np.ascontiguousarray(waveform.T).reshape(-1)
     state.add_frames(frames, waveform.shape[1])
-    return pyebur128.get_loudness_global(state) if mode == 5 else pyebur128.get_true_peak(state, 0)
+    return pyebur128.get_loudness_global(state) if mode == LOUDNESS else pyebur128.get_true_peak(state, 0)
 
 
 def _resample(waveform: np.ndarray) -> object:

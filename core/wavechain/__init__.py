@@ -44,6 +44,7 @@ _HOME = {
     "MidSide": "combinators",
     "Mix": "combinators",
     "RunOptions": "run",
+    "open_source": "files",
     "Report": "run",
     "WavechainError": "errors",
 }
@@ -82,6 +83,7 @@ __all__ = [
     "Window",
     "Writer",
     "__version__",
+    "open_source",
     "param",
     "pointwise",
 ]
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
     from wavechain.chain import Chain
     from wavechain.combinators import Bands, Branch, MidSide, Mix, Parallel
     from wavechain.errors import WavechainError
+    from wavechain.files import open_source
     from wavechain.output import OutputOptions
     from wavechain.params import param
     from wavechain.processors import FixedBlocks, Processor, Window, pointwise

@@ -176,6 +176,8 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(f"{output}: is the input itself.", hint="another name for the output.")
     if output.is_dir():
         raise UsageError(f"{output}: is a folder.", hint=f"-o {output}/ to put the output into it.")
+    if output.exists() and not output.is_file():
+        raise UsageError(f"{output}: is a device or a pipe, not a file.", hint=f"-o - > {output}.")
     if output.exists() and not overwrite:
         raise OutputExistsError(f"{output}: exists already.", hint="--overwrite, --skip, or another name.")
     folder = output.parent

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from wavechain.errors import UsageError
 from wavechain.params import parameter_error
@@ -64,6 +64,14 @@ class Stage(BaseModel):
             except ValidationError as error:
                 raise parameter_error(type(self), self.stage_name(), error) from None
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic takes true for 1.0; a person who wrote it meant something else."""
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation in (int, float):
+            raise ValueError("true and false are not numbers")
+        return value
+
     @classmethod
     def stage_name(cls) -> str:
         """The short name as in chain files: ``HighShelf`` is ``high-shelf``, unless a plugin registered another."""
@@ -88,7 +96,7 @@ class Chainable(Stage):
 class StreamStage(Chainable, ABC):
     """A stage that turns one stream into another.
 
-    accepts        kinds of stream it takes
+    accepts        kinds of stream it takes; none: any, and `open` refuses what it cannot take
     keeps_samples  True when every output sample is an input sample or zero (trim, pad, channel choice): no dither is
                    then needed on the way out
     cost           CPU-seconds per hour of 44.1 kHz stereo, roughly; decides whether to repeat a stage or to spool

@@ -185,6 +185,7 @@ def test_output_equal_to_input_is_refused_and_the_input_kept(wavechain, song, tm
         (["-s", "gain:gain_db=1000"], 2, "gain: gain_db = 1000 is out of range. Try: -120 to 60 dB."),
         (["-s", "highpass:cutoff_hz=30000"], 2, "22050"),
         (["-s", "inverse"], 3, "stage 1 (inverse)"),
+        (["-s", "gain:gain_db=true"], 2, "gain: gain_db = True is not a number (true and false are not numbers)."),
         (["--preset", "podcats"], 3, "podcast"),
         (["--chain", "missing.toml"], 3, "missing.toml"),
         (["--jobs", "zero"], 2, "--jobs zero is out of range"),
@@ -214,3 +215,17 @@ def test_debug_shows_the_traceback(song, tmp_path):
         check=False,
     )
     assert "Traceback" in done.stderr
+
+
+def test_a_device_is_never_replaced_by_a_file(wavechain, song, tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    said = wavechain("run", song, tmp_path / "pipe.wav", "--overwrite")
+    assert said.code == 2
+    assert "is a device or a pipe, not a file. Try: -o - >" in said.err
+    assert (tmp_path / "pipe.wav").is_fifo()
+
+
+def test_a_named_pipe_is_read_to_its_end(wavechain, song, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(f"cat '{song}' > '{tmp_path}/pipe'", shell=True):
+        assert wavechain("run", tmp_path / "pipe", tmp_path / "o.wav").code == 0

@@ -49,6 +49,16 @@ class Overs(StrEnum):
     limit = "limit"
 
 
+class PluginKind(StrEnum):
+    """What the first stage of a new plugin does."""
+
+    effect = "effect"
+    loader = "loader"
+    transform = "transform"
+    model = "model"
+    writer = "writer"
+
+
 Inputs = Annotated[
     list[str],
     typer.Argument(metavar="INPUT... [OUTPUT]", help="Files, folders or 'patterns/**/*.flac'; - for standard input."),
@@ -296,15 +306,52 @@ def plugins_show(name: Annotated[str, typer.Argument(help="A plugin.")], json: J
     show_plugin(name, json=json)
 
 
+@plugins_app.command("new")
+@guarded
+def plugins_new(
+    name: Annotated[str, typer.Argument(help="Kebab-case, as high-shelf; the folder is called wavechain-NAME.")],
+    kind: Annotated[PluginKind, typer.Option("--kind", help="What its first stage does.")] = PluginKind.effect,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", metavar="DIR", readable=False, help="Where to put it (here).")
+    ] = None,
+) -> None:
+    """Write the repository of a new plugin: a stage that works, its tests, CI, README, licence."""
+    from wavechain_cli.authoring import new_plugin
+
+    new_plugin(name, kind.value, folder)
+
+
+@plugins_app.command("update")
+@guarded
+def plugins_update(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="A plugin's repository.")] = Path(),
+) -> None:
+    """Bring what changed in the template into a plugin that `plugins new` wrote."""
+    from wavechain_cli.authoring import update_plugin
+
+    update_plugin(folder)
+
+
 @plugins_app.command("check")
 @guarded
 def plugins_check(
-    name: Annotated[str | None, typer.Argument(help="One plugin; all by default.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME|PATH", help="A plugin, or the folder of one; else, whether all load.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the conformance kit.")] = False,
+    exceptions: Annotated[
+        list[str] | None,
+        typer.Option("--except", metavar="PROMISE", help="A promise that is not made by design; repeatable."),
+    ] = None,
 ) -> None:
-    """Load every stage of a plugin and read its parameters; fails when one is broken."""
-    from wavechain_cli.lookup import check_plugins
+    """Metadata, import cost, API level, parameters, documentation, and the conformance kit on every stage."""
+    if name is None:
+        from wavechain_cli.lookup import check_plugins
 
-    raise typer.Exit(check_plugins(name))
+        raise typer.Exit(check_plugins())
+    from wavechain_cli.checking import check_plugin
+
+    raise typer.Exit(check_plugin(name, quick=quick, exceptions=exceptions or []))
 
 
 @presets_app.command("list")

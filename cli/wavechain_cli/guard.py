@@ -31,7 +31,8 @@ def guarded(command: Command) -> Command:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         from wavechain.errors import EXIT_INTERRUPTED, WavechainError
 
-        previous = signal.signal(signal.SIGTERM, _terminate)
+        ending = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        previous = {number: signal.signal(number, _terminate) for number in ending}
         try:
             return command(*args, **kwargs)
         except WavechainError as error:
@@ -49,13 +50,19 @@ def guarded(command: Command) -> Command:
             raise typer.Exit(0) from None
         except (typer.Exit, typer.Abort):
             raise
+        except OSError as error:
+            if debugging():
+                raise
+            complain(f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}. Try: --debug.")
+            raise typer.Exit(1) from None
         except Exception as error:
             if debugging():
                 raise
             complain(f"unexpected {type(error).__name__}: {error}. Try: --debug, and report it as a bug.")
             raise typer.Exit(1) from None
         finally:
-            signal.signal(signal.SIGTERM, previous)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
     return wrapper  # type: ignore[return-value]
 

@@ -85,6 +85,7 @@ def list_plugins(*, json: bool) -> None:
         elif plugin.missing:
             install = next(stage.install for stage in plugin.stages if stage.missing)
             note = f"{note} (not installed: {', '.join(plugin.missing)}. Try: {install})"
+        note = " ".join([note, *plugin.deprecations])
         rows.append([plugin.name, plugin.state, f"{plugin.distribution} {plugin.version}", note])
     print_table("", ["plugin", "state", "from", ""], rows)
 
@@ -96,7 +97,8 @@ def show_plugin(name: str, *, json: bool) -> None:
         return
     for plugin in plugins:
         print(f"{plugin.label}: {plugin.state}")
-        for line in (plugin.summary, plugin.homepage, plugin.reason, plugin.hint and f"Try: {plugin.hint}"):
+        trouble = (plugin.reason, plugin.hint and f"Try: {plugin.hint}", *plugin.deprecations)
+        for line in (plugin.summary, plugin.homepage, *trouble):
             if line:
                 print(line)
         rows = [[stage.name, stage.kind, stage.summary + _how_to_get(stage)] for stage in plugin.stages]
@@ -105,15 +107,15 @@ def show_plugin(name: str, *, json: bool) -> None:
             print_table("", ["name", "kind", "what it does"], rows)
 
 
-def check_plugins(name: str | None) -> int:
-    plugins = _plugins_named(name) if name else registry().plugins()
+def check_plugins() -> int:
+    plugins = registry().plugins()
     failed = False
     for plugin in plugins:
         faults = registry().check(plugin) if plugin.state != "blocked" else []
         failed = failed or bool(faults)
         count = f"{len(plugin.stages)} stages, {len(plugin.presets)} presets"
         print(f"{plugin.label}: {'faulty' if faults else 'ok'}, {count}")
-        for fault in faults:
+        for fault in (*faults, *plugin.deprecations):
             print(f"  {fault}")
     return EXIT_CHAIN if failed else EXIT_OK
 
@@ -207,6 +209,7 @@ def _plugin_facts(plugin: PluginRecord) -> dict[str, Any]:
         "reason": plugin.reason,
         "hint": plugin.hint,
         "missing": list(plugin.missing),
+        "deprecations": list(plugin.deprecations),
         "stages": [stage.full_name for stage in plugin.stages],
         "presets": [preset.full_name for preset in plugin.presets],
     }

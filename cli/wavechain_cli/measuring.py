@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, UsageError, WavechainError
+from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, OutputExistsError, UsageError, WavechainError
 from wavechain_cli.guard import complain, debugging
 from wavechain_cli.tables import print_table
 
@@ -66,6 +66,8 @@ def compare_files(a: Path, b: Path, *, plot: Path | None, json: bool) -> None:
     if plot is not None:
         from wavechain.plots import plot_comparison
 
+        if plot.exists() and (plot.samefile(a) or plot.samefile(b)):
+            raise OutputExistsError(f"--plot {plot}: is one of the audio files.", hint="another name.")
         plot_comparison(comparison, plot)
         print(f"picture: {plot}", file=sys.stderr)
 
@@ -120,5 +122,8 @@ def _plot(measurement: Measurement, target: Path, *, many: bool) -> None:
     if many or target.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         target = target / f"{Path(measurement.path).name}.png"
+    source = Path(measurement.path)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise OutputExistsError(f"--plot {target}: is the audio itself.", hint="another name.")
     plot_measurement(measurement, target)
     print(f"picture: {target}", file=sys.stderr)

@@ -14,9 +14,10 @@ from wavechain.batch import Event, run_batch, worker_count
 from wavechain.chain import Chain, parse_stage, replace_stages, with_output
 from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, OutputExistsError, UsageError, WavechainError
 from wavechain.lastmile import unwritable
-from wavechain.naming import Job, collect, jobs_for, make_folders
+from wavechain.naming import Job, collect, jobs_for, make_folders, makes_folders
 from wavechain.plan import Plan, make_plan
-from wavechain.run import RunOptions
+from wavechain.registry import registry
+from wavechain.run import Report, RunOptions
 from wavechain_cli.guard import complain, debugging
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class Request:
 
 def run_request(request: Request, *, dry_run: bool) -> int:
     """Returns the exit code. Raises WavechainError when nothing could be started."""
+    if not request.quiet:
+        for problem in registry().problems():
+            complain(problem, kind="warning")
     chain = build_chain(request)
     jobs = _jobs(request, chain)
     options = RunOptions(
@@ -64,7 +68,9 @@ def run_request(request: Request, *, dry_run: bool) -> int:
     if request.json and any(str(job.output) == "-" for job in jobs):
         raise UsageError("--json and audio cannot share standard output.", hint="-o FILE, or leave out --json.")
     _refuse_existing(jobs, request.existing)
-    if len(jobs) > 1 or (request.output or "").endswith("/"):
+    if request.report is not None:
+        _check_report(request.report, jobs, request.existing)
+    if makes_folders(request.output or request.inputs[-1]):
         make_folders(jobs)
     return _run(chain, jobs, options, request)
 
@@ -102,6 +108,16 @@ def _refuse_existing(jobs: list[Job], policy: str) -> None:
         raise OutputExistsError(
             f"{len(existing)} of {len(jobs)} outputs exist already, {existing[0]} first.", hint="--skip or --overwrite."
         )
+
+
+def _check_report(report: Path, jobs: list[Job], policy: str) -> None:
+    """The report must not fall on audio: neither on an input or output, nor on any file without --overwrite."""
+    for job in jobs:
+        for path in (job.source, job.output):
+            if path.absolute() == report.absolute() or (path.exists() and report.exists() and path.samefile(report)):
+                raise OutputExistsError(f"--report {report}: is one of the audio files.", hint="another name.")
+    if report.is_file() and policy != "overwrite" and report.suffix not in (".json", ".jsonl"):
+        raise OutputExistsError(f"--report {report}: exists already.", hint="a name that ends in .jsonl.")
 
 
 def _show_plans(chain: Chain, jobs: list[Job], options: RunOptions, *, as_json: bool) -> int:
@@ -151,7 +167,7 @@ def _run(chain: Chain, jobs: list[Job], options: RunOptions, request: Request) -
             if event.kind == "finished" and event.report is not None:
                 finished += 1
                 if report_file is not None:
-                    report_file.write(json.dumps(event.report.as_dict(), ensure_ascii=False) + "\n")
+                    _append(report_file, event.report)
             elif event.kind == "failed" and event.error is not None:
                 failed.append(event.error)
                 if debugging():
@@ -161,6 +177,14 @@ def _run(chain: Chain, jobs: list[Job], options: RunOptions, request: Request) -
     if not failed:
         return EXIT_OK
     return failed[0].exit_code if len(jobs) == 1 else EXIT_FILES_FAILED
+
+
+def _append(file: TextIO, report: Report) -> None:
+    try:
+        file.write(json.dumps(report.as_dict()) + "\n")
+        file.flush()
+    except OSError as error:
+        raise unwritable(Path(file.name), error) from None
 
 
 def _report_file(path: Path) -> TextIO:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, wrap: bool = True) -> None:
     """A plain table on standard output; `columns` ending in ``>`` are right-aligned."""
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table.show_header = any(column.rstrip(">") for column in columns)
     for column in columns:
         table.add_column(
             column.rstrip(">"),

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Literal
 
 from wavechain.errors import MediaError, StageError, UsageError, WavechainError
+from wavechain.lastmile import remove_parts
 from wavechain.naming import Job
 from wavechain.plan import make_plan
 from wavechain.run import Report, RunOptions, execute
@@ -78,6 +79,8 @@ def _attempt(chain: Chain, index: int, job: Job, options: RunOptions) -> Event:
         return Event("finished", index, job, report=execute(make_plan(chain, job.source, job.output, options)))
     except WavechainError as error:
         return Event("failed", index, job, error=error)
+    except BrokenPipeError:  # whoever read our standard output has gone
+        raise
     except MemoryError:
         return Event("failed", index, job, error=MediaError(f"{job.source}: not enough memory.", hint="fewer --jobs."))
     except Exception as error:  # noqa: BLE001 - a fault of ours in one file must not end the run
@@ -146,6 +149,7 @@ class _Supervisor:
         process.join()
         if self._todo:
             self._hire()
+        remove_parts(job.output, process.pid)
         code = process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         error = MediaError(
@@ -166,11 +170,13 @@ class _Supervisor:
 
 def _work(connection: Connection, chain: Chain, options: RunOptions) -> None:
     def stop(signum: int, frame: object) -> None:
-        raise SystemExit(128 + signum)  # unwinds the stack, which removes the partial file
+        raise KeyboardInterrupt  # unwinds the stack, which removes the partial file
 
     signal.signal(signal.SIGTERM, stop)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
-    with contextlib.suppress(EOFError, BrokenPipeError, OSError):
+    with contextlib.suppress(EOFError, BrokenPipeError, OSError, KeyboardInterrupt):
         while True:
             index, job = connection.recv()
             connection.send(_attempt(chain, index, job, replace(options, progress=_Throttle(connection, index, job))))

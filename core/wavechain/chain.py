@@ -121,7 +121,7 @@ class Chain:
             built,
             name=str(data.get("name", "")),
             description=str(data.get("description", "")),
-            output=OutputOptions.of(**data.get("output", {})),
+            output=OutputOptions.of(**_table(data, "output")),
         )
 
     def __or__(self, other: Stage | Chain) -> Chain:
@@ -141,6 +141,13 @@ class Chain:
 
         options = options or RunOptions()
         return execute(make_plan(self, Path(source), Path(output), options))
+
+
+def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    table = data.get(key, {})
+    if not isinstance(table, Mapping):
+        raise ChainFileError(f"{key} must be a table, not {table!r}.", hint=f'[{key}] format = "flac".')
+    return table
 
 
 def replace_stages(chain: Chain, stages: Sequence[Stage]) -> Chain:
@@ -222,7 +229,7 @@ def _value(text: str) -> Any:
         return lowered in ("true", "yes", "on")
     for number in (int, float):
         try:
-            return number(text)
+            return number(text) if text.isascii() and "_" not in text else text
         except ValueError:
             continue
     return text

@@ -38,16 +38,20 @@ def load(path: Path) -> Chain:
     from wavechain.chain import Chain
 
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise ChainFileError(f"{path}: larger than {MAX_BYTES >> 20} MiB; is it a chain?", hint="a chain file.")
-        text = path.read_text(encoding="utf-8")
+        text = data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except OSError as error:
         raise ChainFileError(f"{path}: {(error.strerror or str(error)).lower()}.", hint="check the name.") from None
     except UnicodeDecodeError:
         raise ChainFileError(f"{path}: not a text file.", hint="a chain file in TOML, JSON or YAML.") from None
-    data = _parse(path, text)
+    parsed = _parse(path, text)
     try:
-        return Chain.from_dict(data)
+        return Chain.from_dict(parsed)
+    except RecursionError:
+        raise ChainFileError(f"{path}: stages are nested too deeply.", hint="fewer chains inside chains.") from None
     except WavechainError as error:
         line = _line_of(text, error.message)
         raise error.at(f"{path}:{line}" if line else str(path)) from None
@@ -64,16 +68,27 @@ def _parse(path: Path, text: str) -> Mapping[str, Any]:
     suffix = path.suffix.lower()
     try:
         if suffix == ".json":
-            data = json.loads(text)
+            data = json.loads(text, object_pairs_hook=_no_key_twice)
         elif suffix in (".yaml", ".yml"):
             data = _yaml(path, text)
         else:
             data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except RecursionError:
+        raise ChainFileError(f"{path}: is nested too deeply.", hint="fewer chains inside chains.") from None
+    except ValueError as error:  # the syntax errors of TOML and JSON, and numbers of thousands of digits
         raise ChainFileError(f"{path}: {error}.", hint="correct the syntax there.") from None
     if not isinstance(data, Mapping):
         raise ChainFileError(f"{path}: a chain is a table with a list named stage.", hint='[[stage]] use = "gain".')
     return data
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {twice!r} is given twice")
+    return table
 
 
 def _yaml(path: Path, text: str) -> Any:
@@ -81,7 +96,7 @@ def _yaml(path: Path, text: str) -> Any:
 
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ChainFileError(f"{path}: {error}.", hint="correct the syntax there.") from None
 
 

@@ -183,7 +183,7 @@ class Bands(Combinator):
 class Inverse(StreamStage):
     """From features back to audio, by the transform that made them."""
 
-    accepts: ClassVar[tuple[str, ...]] = ("stft", "mel", "log_mel", "mfcc", "cqt", "latent")
+    accepts: ClassVar[tuple[str, ...]] = ()  # of whatever kind: the recipe decides
     cost: ClassVar[float] = 3.0
 
     def open(self, spec: Spec) -> Processor:

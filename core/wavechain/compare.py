@@ -64,7 +64,7 @@ def compare_files(a: Path, b: Path) -> Comparison:
     if (one.spec.rate, one.spec.shape) != (two.spec.rate, two.spec.shape):
         raise SpecMismatchError(
             f"{a} is {one.spec}, {b} is {two.spec}: they cannot be subtracted.",
-            hint=f"wavechain run {b} same.wav -s resample:sample_rate={one.spec.sample_rate} first.",
+            hint="the stages resample and channels on one of them first.",
         )
     sums = _Differences(one.spec)
     starts: list[list[Block]] = [[], []]

@@ -68,7 +68,7 @@ class Opening:
             return stage.open_node(spec, self, path, place)
         if not isinstance(stage, StreamStage):
             raise SpecMismatchError(f"{place} is not a step of a chain.", hint="an effect, transform or model.")
-        if spec.kind not in stage.accepts:
+        if stage.accepts and spec.kind not in stage.accepts:
             before = "add inverse before it." if stage.accepts == ("audio",) else f"add {stage.accepts[0]} before it."
             raise SpecMismatchError(f"{place} takes {' or '.join(stage.accepts)}; it is given {spec}.", hint=before)
         if "seed" in type(stage).model_fields and getattr(stage, "seed", 0) is None:

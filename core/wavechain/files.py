@@ -12,6 +12,7 @@ from typing import BinaryIO
 from wavechain.errors import DamagedError, EmptyAudioError, MissingDependencyError, UnreadableError, WavechainError
 from wavechain.origins import FileOrigin
 from wavechain.registry import registry
+from wavechain.spool import no_room
 from wavechain.stages import Loader, Source
 
 STDIO = Path("-")
@@ -23,6 +24,8 @@ def open_input(path: Path) -> FileOrigin:
     Raises  UnreadableError naming the file: missing, a folder, not permitted, empty, or not audio
     """
     if path == STDIO:
+        if sys.stdin is None:
+            raise UnreadableError("standard input: is closed.", hint="wavechain run - out.wav < in.wav.")
         return _open_with_any(_parked(sys.stdin.buffer, "standard input"), "standard input")
     name = str(path)
     try:
@@ -77,8 +80,11 @@ def _parked(stream: BinaryIO, name: str) -> Path:
     handle = tempfile.NamedTemporaryFile(prefix="wavechain-pipe-", delete=False)  # noqa: SIM115 - outlives this call
     path = Path(handle.name)
     atexit.register(path.unlink, missing_ok=True)
-    with handle, stream:
-        shutil.copyfileobj(stream, handle, 1 << 20)
+    try:
+        with handle, stream:
+            shutil.copyfileobj(stream, handle, 1 << 20)
+    except OSError as error:
+        raise no_room(error) from error
     if not path.stat().st_size:
         raise UnreadableError(f"{name}: is empty (0 bytes).", hint="check what writes into it.")
     return path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import zlib
@@ -63,6 +64,12 @@ def part_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def remove_parts(path: Path, pid: int | None) -> None:
+    """Clear away what process *pid*, which was killed, had begun of *path*."""
+    for part in path.parent.glob(f".*.{pid}-*.part{glob.escape(path.suffix)}"):
+        part.unlink(missing_ok=True)
 
 
 def _rename_new(part: Path, path: Path) -> None:

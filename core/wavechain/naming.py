@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavechain.errors import OutputExistsError, UnreadableError, UsageError, nearest
+from wavechain.lastmile import unwritable
 from wavechain.registry import registry
 
 PATH_FIELDS = ("folder", "stem", "ext", "name", "index")
@@ -49,6 +50,8 @@ def collect(arguments: Sequence[str]) -> list[Input]:
     """
     found: dict[Path, Input] = {}
     for argument in arguments:
+        if not argument:
+            raise UsageError("an input has an empty name.", hint="check the variable that should hold it.")
         path = Path(argument)
         if argument == "-":
             inputs = [Input(path, path)]
@@ -87,7 +90,9 @@ def jobs_for(inputs: Sequence[Input], target: str, extension: str | None) -> lis
 
     Raises  OutputExistsError when two inputs would make the same file, UsageError for a bad template
     """
-    if target == "-" or (not _is_folder(target) and not _fields(target)):
+    if not target:
+        raise UsageError("the output has an empty name.", hint="check the variable that should hold it.")
+    if not makes_folders(target):
         if len(inputs) > 1:
             raise UsageError(f"{len(inputs)} inputs cannot all become {target!r}.", hint=f"-o {target}/ for a folder.")
         return [Job(inputs[0].path, Path(target))]
@@ -103,7 +108,15 @@ def jobs_for(inputs: Sequence[Input], target: str, extension: str | None) -> lis
 def make_folders(jobs: Iterable[Job]) -> None:
     """Create the folders that folder and template targets imply."""
     for job in jobs:
-        job.output.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            job.output.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(job.output.parent, error) from None
+
+
+def makes_folders(target: str) -> bool:
+    """Whether *target* is a folder or a template, not one file."""
+    return target != "-" and (_is_folder(target) or bool(_fields(target)))
 
 
 def _is_folder(target: str) -> bool:

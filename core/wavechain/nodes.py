@@ -85,15 +85,19 @@ class Leaf:
         yield self
 
     def _call(self, function: Callable[..., Block], *arguments: Block) -> Block:
+        for block in arguments:
+            block.flags.writeable = False  # another branch may be reading the same memory
         try:
             with np.errstate(all="ignore"):  # what matters of it is caught below, with the name of the stage
                 block = function(*arguments)
         except WavechainError as error:
             raise error.at(self.place) from error.__cause__
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise StageError(
                 f"{self.place} failed: {type(error).__name__}: {error}.", hint="--debug for the traceback."
             ) from error
+        if not isinstance(block, np.ndarray):
+            raise StageError(f"{self.place} returned {type(block).__name__} instead of a block.", hint="its author.")
         if block.dtype != np.float32 or block.shape[:-1] != self.spec.shape:
             raise StageError(
                 f"{self.place} announced float32 blocks of shape {self.spec.shape} and returned "

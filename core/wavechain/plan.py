@@ -24,7 +24,9 @@ from wavechain.errors import (
     nearest,
 )
 from wavechain.files import STDIO, open_input
+from wavechain.lastmile import unwritable
 from wavechain.nodes import Leaf, Listen
+from wavechain.output import MAX_CHANNELS
 from wavechain.registry import registry
 from wavechain.stages import Encoding, MeasuredEffect, Stage, StreamStage, Writer
 from wavechain.stream import Spec
@@ -105,6 +107,10 @@ def plan_origin(chain: Chain, source: Path, output: Path, origin: FileOrigin, op
     try:
         series = opening.series(chain.stages, origin.spec)
         spec = series.spec
+        if spec.channels > MAX_CHANNELS:
+            raise SpecMismatchError(
+                f"the chain ends with {spec.channels} channels; the limit is {MAX_CHANNELS}.", hint="fewer channels."
+            )
         if spec.kind != "audio":
             raise SpecMismatchError(
                 f"the chain ends with {spec}, which no file can hold.", hint="inverse as last stage."
@@ -147,11 +153,13 @@ def _dithers(chain: Chain, origin: FileOrigin, encoding: Encoding) -> bool:
 
 
 def _suffix(chain: Chain, output: Path) -> str:
-    if chain.output.format:
-        return f".{chain.output.format.lower().lstrip('.')}"
-    if output == STDIO:
-        return ".wav"
-    return output.suffix.lower()
+    """What the name says; where it says nothing that can be written, what the options say."""
+    suffix = output.suffix.lower()
+    known = {extension for spec in registry().stages("writer") for extension in spec.extensions}
+    wanted = f".{chain.output.format.lower().lstrip('.')}" if chain.output.format else ""
+    if wanted and (suffix not in known or wanted not in known):
+        return wanted
+    return ".wav" if output == STDIO else suffix
 
 
 def find_writer(suffix: str) -> Writer:
@@ -172,6 +180,15 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
     """Refuse an output that is the input, exists already, or lies where nothing can be written."""
     if output == STDIO:
         return
+    try:
+        _check_output(source, output, overwrite=overwrite)
+    except OSError as error:
+        raise unwritable(output, error) from None
+
+
+def _check_output(source: Path, output: Path, *, overwrite: bool) -> None:
+    if output.is_symlink() and not output.exists():
+        raise UsageError(f"{output}: is a link to nothing.", hint="another name, or mend the link.")
     if source != STDIO and output.exists() and source.exists() and os.path.samefile(source, output):
         raise OutputExistsError(f"{output}: is the input itself.", hint="another name for the output.")
     if output.is_dir():

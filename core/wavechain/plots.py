@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,11 @@ def _figure(rows: int, *, title: str) -> tuple[Figure, list[Axes]]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with part_file(path, overwrite=True) as part:
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UsageError(
+            f"--plot {path}: is not the name of a picture.", hint="a name that ends in .png, .svg or .pdf."
+        )
+    with part_file(path, overwrite=True) as part, warnings.catch_warnings(action="ignore"):
         try:
             figure.savefig(part, dpi=110)
         except ValueError as error:

@@ -46,7 +46,8 @@ class Processor(ABC):
 
     @property
     def report(self) -> dict[str, Any]:
-        """What it did, for the report of the run: gain applied, frames removed … A person is shown ``"warning"``."""
+        """What it did, for the report of the run: gain applied, frames removed … A person is shown ``"warning"`` and
+        ``"left_alone"`` (why nothing was done)."""
         return {}
 
 

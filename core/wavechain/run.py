@@ -17,8 +17,8 @@ import numpy as np
 import wavechain
 from wavechain.audio import Audio
 from wavechain.engine import Opening, Prepared, prepare
-from wavechain.errors import EmptyAudioError, WavechainError
-from wavechain.lastmile import deliver
+from wavechain.errors import EmptyAudioError, UnwritableError, WavechainError
+from wavechain.lastmile import deliver, unwritable
 from wavechain.nodes import Leaf
 from wavechain.origins import AudioOrigin, Progress
 from wavechain.seeds import derive_seed
@@ -96,6 +96,8 @@ def _execute(plan: Plan) -> Report:
     for leaf in prepared.series.leaves():
         if isinstance(leaf, Leaf) and (warning := leaf.processor.report.get("warning")):
             report.warnings.append(f"{report.source}: {leaf.place}: {warning}")
+        if isinstance(leaf, Leaf) and (reason := leaf.processor.report.get("left_alone")):
+            report.warnings.append(f"{report.source}: {leaf.place} leaves it as it is: {reason}.")
     report.facts = {
         "seed": options.seed,
         "source": _facts(plan.origin.spec) | {"container": plan.media.container, "codec": plan.media.codec},
@@ -210,10 +212,18 @@ class _Destination:
         if self._folder is None:
             return
         with self._folder as folder:
-            if kind is None:
+            if kind is not None:
+                return
+            if sys.stdout is None:
+                raise UnwritableError("standard output: is closed.", hint="wavechain run in.wav out.wav.")
+            try:
                 with next(Path(folder).glob("stdout.*")).open("rb") as file:
                     shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
                 sys.stdout.buffer.flush()
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise unwritable(Path("standard output"), error) from None
 
 
 class _Meters:

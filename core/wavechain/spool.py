@@ -39,7 +39,7 @@ class Spool:
             while data:
                 data = data[self._file.write(data) or 0 :]
         except OSError as error:
-            raise _no_room(error) from error
+            raise no_room(error) from error
         self._lengths.append(block.shape[-1])
         self.steps += block.shape[-1]
 
@@ -62,7 +62,7 @@ class Spool:
                 file.truncate(4 * self.steps * int(np.prod(self.spec.shape)))
                 mapped: Any = np.memmap(file, np.float32, mode="r+", shape=(*self.spec.shape, self.steps))
         except OSError as error:
-            raise _no_room(error) from error
+            raise no_room(error) from error
         start = 0
         for block in self.blocks():
             mapped[..., start : start + block.shape[-1]] = block
@@ -83,7 +83,8 @@ def _temporary_file() -> IO[bytes]:
     return tempfile.TemporaryFile(prefix="wavechain-", buffering=0)
 
 
-def _no_room(error: OSError) -> UnwritableError:
+def no_room(error: OSError) -> UnwritableError:
+    """The error for a temporary folder that is full."""
     return UnwritableError(
         f"the temporary folder {tempfile.gettempdir()} cannot take the intermediate audio: {error.strerror}.",
         hint="set TMPDIR to a folder with more room.",

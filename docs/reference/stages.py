@@ -113,7 +113,8 @@ def stage_facts(spec: StageSpec, cls: type[Stage]) -> Iterator[str]:
     if spec.extensions:
         yield f"Files: {', '.join(f'`{suffix}`' for suffix in spec.extensions)}"
     if issubclass(cls, StreamStage):
-        yield f"Takes: {' or '.join(f'`{kind}`' for kind in cls.accepts)}"
+        kinds = " or ".join(f"`{kind}`" for kind in cls.accepts)
+        yield f"Takes: {kinds or 'features of any kind'}"
         yield f"Works: {_way_of_working(cls)}"
         if cls.tolerance:
             yield f"Streamed output equals whole output within {cls.tolerance:g} of full scale."

@@ -13,7 +13,7 @@ from textwrap import dedent
 import pytest
 
 from wavechain.errors import UnknownStageError, UsageError
-from wavechain.registry import Registry, registry, reset
+from wavechain.registry import Registry, register, registry, reset
 
 HEAD = "from wavechain.hookspecs import hookimpl\n\n@hookimpl\ndef wavechain_register(register):\n"
 OFFERS_HUM = HEAD + "    register.stage('hum', kind='effect', summary='Hums along.', target='{module}_stage:Hum')\n"
@@ -120,6 +120,32 @@ def test_a_plugin_for_a_later_api_says_that_wavechain_is_too_old(environment):
     assert record.state == "broken"
     assert "needs a newer wavechain: plugin API 99, and this one has 1" in record.reason
     assert record.hint == "pip install --upgrade wavechain."
+
+
+def test_a_plugin_for_the_level_before_works_and_its_author_is_told_the_line(environment, monkeypatch):
+    monkeypatch.setattr(register, "PLUGIN_API", 2)
+    environment.install("acme-elder", "acme-elder", OFFERS_HUM.replace("target=", "api=1, target="))
+    environment.install("acme-recent", "acme-recent", OFFERS_HUM.replace("target=", "api=2, target="))
+    found = Registry()
+    (record,) = found.plugins("acme-elder")
+    assert record.state == "loaded"
+    assert found.find("acme-elder.hum").available
+    (told,) = [line for line in found.problems() if "acme" in line]
+    assert told.startswith("plugin acme-elder (acme-elder): stage 'hum' is registered for plugin API 1 (")
+    place = f"{environment.folder / 'acme_elder_entry.py'}:5"
+    assert f"({place}); this wavechain has 2, and the next level will refuse it. Try: " in told
+    assert told.endswith(f"then api=2 at {place}.")
+
+
+def test_a_plugin_two_levels_behind_is_broken_and_its_author_is_told_the_line(environment, monkeypatch):
+    monkeypatch.setattr(register, "PLUGIN_API", 3)
+    environment.install("acme-elder", "acme-elder")  # says no level: it was written for the first
+    record = the("acme-elder")
+    assert record.state == "broken"
+    assert "stage 'hum': was written for plugin API 1, and this wavechain has 3 and accepts 2" in record.reason
+    assert "then set api=3" in record.reason
+    assert record.reason.endswith("acme_elder_entry.py:5)")
+    assert record.hint.startswith("pip install --upgrade acme-elder")
 
 
 def test_a_blocked_plugin_is_not_imported(environment):

@@ -158,7 +158,7 @@ WRITERS = [
     ("soundfile.write-soundfile", ".wav", None, {}),
     ("soundfile.write-soundfile", ".flac", "24", {}),
     ("soundfile.write-soundfile", ".caf", "float", {}),
-    ("soundfile.write-soundfile", ".ogg", None, {**OGG, "written-in-any-size": BLOCKS, "leaves-no-trace": BLOCKS}),
+    ("soundfile.write-soundfile", ".ogg", None, {**OGG, "written-in-any-size": BLOCKS}),
     ("soundfile.write-soundfile", ".opus", None, OGG),
     ("soundfile.write-soundfile", ".mp3", None, {}),
     ("soundfile.write-mp3", ".mp3", None, {}),

@@ -14,8 +14,10 @@ without a word; this one keeps going and keeps account. What is decided here, in
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import re
+import sys
 import traceback
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,10 +31,7 @@ from wavechain.errors import PluginError
 from wavechain.hookspecs import ENTRY_POINT_GROUP, PROJECT
 from wavechain.registry import core_plugin
 from wavechain.registry.register import CORE, Register, is_name
-from wavechain.registry.specs import HOME, PluginRecord, State, is_installed, named
-
-# Kept even where the bundled plugin of that name is not installed, so that a chain file means the same everywhere.
-RESERVED = frozenset({CORE, "av", "essentials", "pedalboard", "soundfile", "spectral"})
+from wavechain.registry.specs import HOME, RESERVED, PluginRecord, State, is_installed, named
 
 UNREADABLE = "(its entry_points.txt cannot be read)"
 
@@ -184,6 +183,7 @@ class _Loader:
             homepage=register.homepage,
             stages=tuple(stages),
             presets=tuple(register.presets),
+            deprecations=tuple(register.deprecations),
         )
 
     def _call(self, claim: Claim, register: Register) -> None:
@@ -193,7 +193,8 @@ class _Loader:
             raise PluginError("its entry_points.txt cannot be read.")
         if not claim.entry.pattern.match(claim.entry.value):
             raise PluginError(f"{claim.entry.value!r} is not the name of a module.")
-        plugin = claim.entry.load()
+        with contextlib.redirect_stdout(sys.stderr):  # standard output may be carrying audio
+            plugin = claim.entry.load()
         if (other := self._manager.get_name(plugin)) is not None:
             raise PluginError(f"{claim.entry.value} is the plugin {other!r} already.")
         self._manager.register(plugin, claim.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import os
@@ -86,6 +87,7 @@ class Registry:
         wrong = [record for record in self._records if record.state in ("broken", "conflict")]
         told = {(record.name, record.reason): record for record in wrong}  # two in conflict are one problem
         lines = [f"plugin {record.label} {record.trouble}. Try: {record.hint}" for record in told.values()]
+        lines += [line for record in self._records for line in record.deprecations]
         found = {record.name for record in self._records} - {CORE}
         for variable, names in (("WAVECHAIN_BLOCK", self._block), ("WAVECHAIN_PREFER", self._prefer)):
             for name in sorted(set(names) - found):
@@ -241,7 +243,8 @@ def _import(spec: StageSpec) -> type[Stage]:
     place = f"plugin {spec.plugin}: stage {spec.name} ({spec.target})"
     hint = f"wavechain plugins check {spec.plugin}."
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        with contextlib.redirect_stdout(sys.stderr):  # standard output may be carrying audio
+            found = getattr(importlib.import_module(module_name), class_name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

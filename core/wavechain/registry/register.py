@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Never
 
@@ -33,6 +34,12 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int)
 
 
+def _caller() -> str:
+    """File and line of whoever called the method that asks."""
+    frame = sys._getframe(2)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
 class Register:
     """Collects what one plugin offers.
 
@@ -46,6 +53,7 @@ class Register:
         self._installed = installed
         self.stages: list[StageSpec] = []
         self.presets: list[PresetSpec] = []
+        self.deprecations: list[str] = []
         self.summary = ""
         self.homepage = ""
 
@@ -87,6 +95,13 @@ class Register:
         where = f"stage {name!r}"
         if _is_whole(api) and api > PLUGIN_API:
             raise self._wrong(where, f"needs a newer wavechain: plugin API {api}, and this one has {PLUGIN_API}")
+        behind = PLUGIN_API - api if _is_whole(api) and self._plugin != CORE else 0
+        if 1 < behind < PLUGIN_API:
+            reason = (
+                f"was written for plugin API {api}, and this wavechain has {PLUGIN_API} and accepts {PLUGIN_API - 1}: "
+                f"its authors change what docs/api-levels.md lists, then set api={PLUGIN_API}"
+            )
+            raise self._wrong(where, reason)
         if unknown:
             word = next(iter(unknown))
             guess = nearest(word, _STAGE_KEYWORDS)
@@ -109,6 +124,8 @@ class Register:
             raise self._wrong(where, f"kind {kind!r} {reason}")
         others = self._texts(where, "aliases", aliases, _NAME, "kebab-case, as high-shelf")
         self._new_names(where, (name, *others), self.stages)
+        if behind == 1:
+            self.deprecations.append(self._deprecation(where, api, _caller()))
         self.stages.append(
             StageSpec(
                 name=name,
@@ -161,6 +178,13 @@ class Register:
         if not (isinstance(text, str) and text.strip() and "\n" not in text.strip()):
             raise self._wrong(where, f"summary {text!r} is not one line of text")
         return text.strip()
+
+    def _deprecation(self, where: str, api: int, place: str) -> str:
+        return (
+            f"plugin {self._plugin} ({self._distribution}): {where} is registered for plugin API {api} ({place}); this "
+            f"wavechain has {PLUGIN_API}, and the next level will refuse it. "
+            f"Try: what docs/api-levels.md lists for level {PLUGIN_API}, then api={PLUGIN_API} at {place}."
+        )
 
     def _wrong(self, where: str, reason: str) -> PluginError:
         return PluginError(f"plugin {self._plugin}: {where}: {reason}.")

@@ -10,11 +10,14 @@ from typing import Literal, TypeAlias
 
 from wavechain.errors import MissingDependencyError, PluginError
 
-# The level of `register.stage` that this core understands. A plugin that needs more says so with `api=`.
+# The level of the plugin API that this core has. A plugin says with `api=` which one it was written for: this one and
+# the one before are accepted (docs/api-levels.md).
 PLUGIN_API = 1
 
-# The distribution that brings the bundled plugins.
+# The distribution that brings the bundled plugins, and their names. These are kept even where the bundled plugin is not
+# installed, so that a chain file means the same everywhere.
 HOME = "wavechain"
+RESERVED = frozenset({"core", "av", "essentials", "pedalboard", "soundfile", "spectral"})
 
 KINDS = ("loader", "transform", "effect", "model", "trainer", "writer")
 
@@ -71,7 +74,7 @@ class StageSpec:
     def install(self) -> str:
         """What to type when `missing` is not empty."""
         # An ejected plugin (distribution wavechain-NAME) has no extras: they stayed with wavechain.
-        ejected = self.distribution == f"{HOME}-{self.plugin}"
+        ejected = self.plugin in RESERVED and not self.bundled
         return install_line("" if ejected else self.extra, self.missing, distribution=self.distribution)
 
     def missing_error(self) -> MissingDependencyError:
@@ -124,6 +127,8 @@ class PluginRecord:
     conflict     its name is claimed by another distribution too, or reserved; it was not imported
     shadowed     another distribution of that name was preferred; it was not imported
     broken       it could not be imported, or what it registered is wrong (`reason` says where)
+
+    deprecations  what its author has to change before the next API level, one line each
     """
 
     name: str
@@ -137,6 +142,7 @@ class PluginRecord:
     homepage: str = ""
     stages: tuple[StageSpec, ...] = ()
     presets: tuple[PresetSpec, ...] = ()
+    deprecations: tuple[str, ...] = ()
 
     @property
     def bundled(self) -> bool:

@@ -100,7 +100,7 @@ def play(
     tail_seconds: float | None = None,
 ) -> Played:
     """Raises BrokenPromise, Crashed or Refused. *sizes* repeat as needed; without any, all comes in one block."""
-    watching = _Watching(watch_input=watch_input, tail_seconds=tail_seconds)
+    watching = Watching(watch_input=watch_input, tail_seconds=tail_seconds)
     prepared: Prepared | None = None
     try:
         prepared = prepare([stage], Fed(signal, sizes or [max(1, signal.steps)], know_length), watching)
@@ -142,7 +142,9 @@ class Fed(Origin):
 
 
 @dataclass
-class _Watching(Opening):
+class Watching(Opening):
+    """Opens stages as the core does, and looks at every block that their processors return."""
+
     watch_input: bool = False
     planning: bool = field(default=False, init=False)
 
@@ -177,11 +179,12 @@ class _Watched(Processor):
         self.latency, self.tail = inner.latency, inner.tail
 
     def process(self, block: Block) -> Block:
-        if not self._watch_input:
-            return self._looked_at(self._inner.process(block), "process")
-        before = block.copy()
-        after = self._looked_at(self._inner.process(block), "process")
-        _refuse_changed(before, block)
+        # The core locks blocks, and a stage that writes to its input would fail in every check. Given a copy, it fails
+        # in the one that is about it.
+        given = block.copy()
+        after = self._looked_at(self._inner.process(given), "process")
+        if self._watch_input:
+            _refuse_changed(block, given)
         return after
 
     def flush(self) -> Block:

@@ -32,6 +32,10 @@ PROMISES: dict[str, tuple[str, str]] = {
         "use field types that plain data can hold: numbers, text, lists, Literal, Path.",
     ),
     # -- what comes out of process() and flush()
+    "runs": (
+        "music is processed, without an exception",
+        "read the last line of code that is named above; `wavechain --debug` shows how it got there.",
+    ),
     "float32-blocks": (
         "blocks are float32 arrays with time as the last axis in memory too",
         "np.ascontiguousarray(block, np.float32) before returning; float64 creeps in through np.float64 factors.",

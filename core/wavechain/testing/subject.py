@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,8 +14,8 @@ from wavechain.audio import Audio
 from wavechain.output import OutputOptions
 from wavechain.stages import Loader, Stage, Writer
 from wavechain.stream import Block
-from wavechain.testing.playing import Played, Refused, Signal, play
-from wavechain.testing.promises import BrokenPromise
+from wavechain.testing.playing import Crashed, Played, Refused, Signal, play
+from wavechain.testing.promises import BrokenPromise, NotApplicable
 from wavechain.testing.signals import music, noise
 
 SAMPLE_RATE = 48_000
@@ -41,6 +42,8 @@ class Subject:
     audio: Audio | None = None
     examples: int = 12
     _input: Signal | None = field(default=None, init=False)
+    _crash: Crashed | None = field(default=None, init=False)
+    plain_faults: set[str] = field(default_factory=set, init=False)
 
     @property
     def who(self) -> str:
@@ -55,7 +58,16 @@ class Subject:
         """The sound it is tried on. Raises BrokenPromise when it takes no channel count at all."""
         if self._input is None:
             self._input = self._found_input()
+        if self._crash is not None:
+            raise NotApplicable("it fails on any music, which is reported as `runs`")
         return self._input
+
+    def runs(self) -> None:
+        """Raises Crashed where the stage fails on plain music."""
+        with contextlib.suppress(NotApplicable):
+            _ = self.input
+        if self._crash is not None:
+            raise self._crash
 
     @property
     def other(self) -> Signal:
@@ -86,6 +98,13 @@ class Subject:
             return signal
         return signal.first(steps)
 
+    def steady(self, signal: Signal) -> bool:
+        """Whether the stage does the same twice. Where it does not, that is what is reported, and nothing else."""
+        first = self.play(signal)
+        with contextlib.suppress(Refused):
+            self.play(self.other.first(1000))
+        return not difference(first.data, self.play(signal).data, 0, ("", ""))
+
     def broken(self, promise: str, *facts: str) -> BrokenPromise:
         return BrokenPromise(promise, facts, who=self.who)
 
@@ -105,8 +124,10 @@ class Subject:
             except Refused as error:
                 refusal = refusal or error
                 continue
-            except Exception:  # noqa: BLE001 - the checks will say what is wrong with it
-                return signal
+            except Crashed as crash:
+                self._crash = crash
+            except BrokenPromise as broken:
+                self.plain_faults.add(broken.promise)
             return signal
         raise self.broken("channel-counts", f"It takes none of {CHANNELS} channels at {SAMPLE_RATE} Hz.", f"{refusal}")
 

@@ -20,8 +20,9 @@ class Compressor(PedalboardEffect):
     pedal = pedalboard.Compressor
     cost: ClassVar[float] = 3.0
 
-    threshold_db: float = param(0.0, unit="dB", ge=-100, le=24, help="The level above which it turns down.")
-    ratio: float = param(1.0, ge=1, le=1000, help="So many dB more coming in give 1 dB more going out.")
+    # pedalboard's own defaults, 0 dB and 1:1, do nothing.
+    threshold_db: float = param(-20.0, unit="dB", ge=-100, le=24, help="The level above which it turns down.")
+    ratio: float = param(4.0, ge=1, le=1000, help="So many dB more coming in give 1 dB more going out.")
     attack_ms: float = param(1.0, unit="ms", ge=0, le=10_000, help="How fast it turns down.")
     release_ms: float = param(100.0, unit="ms", ge=0, le=10_000, help="How fast it recovers.")
 

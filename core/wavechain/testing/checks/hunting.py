@@ -8,6 +8,10 @@ from typing import Any
 from wavechain.errors import MissingDependencyError
 
 
+class Flaky(Exception):  # noqa: N818 - what happened, not what it is called
+    """The same input broke the promise once, and once did not."""
+
+
 def hunt(test: Callable[[int, list[int]], None], steps: int, examples: int) -> None:
     """Call ``test(steps, sizes)`` with signal lengths up to *steps* and block sizes of all kinds, 1 to 3 among them.
 
@@ -38,7 +42,10 @@ def hunt(test: Callable[[int, list[int]], None], steps: int, examples: int) -> N
         suppress_health_check=list(hypothesis.HealthCheck),
         verbosity=hypothesis.Verbosity.quiet,
     )(run)
-    run()
+    try:
+        run()
+    except hypothesis.errors.Flaky as flaky:
+        raise Flaky(str(flaky)) from None
 
 
 def used(sizes: Sequence[int], steps: int) -> list[int]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import pickle
 import sys
-import threading
-from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 
 import numpy as np
 
+from wavechain.engine import prepare
 from wavechain.stream import Block
-from wavechain.testing.playing import Crashed, Signal, play
+from wavechain.testing.playing import Crashed, Fed, Signal, Watching, play
 from wavechain.testing.promises import BrokenPromise
 from wavechain.testing.subject import Subject, difference
 
@@ -38,76 +36,30 @@ def leaves_no_trace(subject: Subject) -> None:
         raise subject.broken("leaves-no-trace", f"{signal}, then {other}, then the first again.", found)
     if found:
         return
-    beside = _beside(subject, signal, other)
-    if beside is not None:
-        found = difference(alone.data, beside, subject.tolerance, ("alone", "beside another stream"))
-        if found:
-            raise subject.broken("leaves-no-trace", f"{signal} and {other}, in turns.", found)
-
-
-def _beside(subject: Subject, signal: Signal, other: Signal) -> Block | None:
-    """The output for *signal* while *other* is played in turns with it."""
-    from wavechain.engine import Opening, prepare
-    from wavechain.testing.playing import Fed
-
     size = max(1, min(signal.steps, other.steps) // 8)
-    here, there = (prepare([subject.stage], Fed(each, [size]), Opening()).blocks for each in (signal, other))
+    alone = play(subject.stage, signal, [size])
+    found = difference(alone.data, _beside(subject, signal, other, size), 0, ("alone", "beside another stream"))
+    if found:
+        raise subject.broken("leaves-no-trace", f"{signal} and {other}, in turns of {size} steps.", found)
+
+
+def _beside(subject: Subject, signal: Signal, other: Signal, size: int) -> Block:
+    """The output for *signal* while *other* is played in turns with it."""
+    here, there = (prepare([subject.stage], Fed(each, [size]), Watching()).blocks for each in (signal, other))
     blocks = []
     for block in here:
         blocks.append(block)
         next(there, None)
     for _ in there:
         pass
-    return np.concatenate(blocks, axis=-1) if blocks else None
-
-
-def same_in_two_threads(subject: Subject) -> None:
-    pair = [subject.taken(subject.input, 4800), subject.taken(subject.other, 4800)]
-    alone = [subject.play(signal, [64]).data for signal in pair]
-    again = [subject.play(signal, [64]).data for signal in pair]
-    if any(difference(*two, 0, ("", "")) for two in zip(alone, again, strict=True)):
-        return  # it is not even the same in one thread, which is reported as such
-    together: list[Block | Exception | None] = [None, None]
-    start = threading.Barrier(2)
-
-    def one(index: int) -> None:
-        start.wait()
-        try:
-            together[index] = play(subject.stage, pair[index], [64]).data
-        except Exception as error:  # noqa: BLE001 - whatever it is, it did not happen in one thread
-            together[index] = error
-
-    with _frequent_switches():
-        for _ in range(3):
-            threads = [threading.Thread(target=one, args=(index,)) for index in (0, 1)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            for expected, found in zip(alone, together, strict=True):
-                if isinstance(found, Exception):
-                    raise subject.broken("same-in-two-threads", f"Two streams at once: it {found}.")
-                assert found is not None
-                apart = difference(expected, found, 0, ("alone", "with another thread"))
-                if apart:
-                    raise subject.broken("same-in-two-threads", "Two streams at once, in blocks of 64.", apart)
-
-
-@contextlib.contextmanager
-def _frequent_switches() -> Iterator[None]:
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
+    return np.concatenate(blocks, axis=-1)
 
 
 def same_in_a_spawned_process(subject: Subject) -> None:
     signal = subject.taken(subject.input, 24_000)
-    here, again = subject.play(signal), subject.play(signal)
-    if difference(here.data, again.data, 0, ("", "")):
+    if not subject.steady(signal):
         return  # not even the same in this process, which is reported as such
+    here = subject.play(signal)
     try:
         parcel = pickle.dumps((subject.stage, signal.spec, signal.data))
     except Exception:  # noqa: BLE001 - reported as `pickles`

@@ -174,9 +174,12 @@ def leaves_no_trace(subject: FileSubject) -> None:
             alone.append(_all(source))
     parts: list[list[Block]] = [[], []]
     with subject.stage.open(paths[0]) as first, subject.stage.open(paths[1]) as second:
-        for _ in range(max(each.shape[-1] for each in alone) // 1000 + 2):
-            for blocks, source in zip(parts, (first, second), strict=True):
-                blocks.append(source.read(1000))
+        running = {0: first, 1: second}
+        while running:
+            for index, source in list(running.items()):
+                parts[index].append(source.read(1000))
+                if not parts[index][-1].shape[-1]:
+                    del running[index]
     for expected, blocks in zip(alone, parts, strict=True):
         found = difference(expected, _joined(blocks, expected), 0, ("alone", "beside another file"))
         if found:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 from wavechain.audio import Audio, Media
 from wavechain.dsp.dither import Quantiser
 from wavechain.errors import SpecMismatchError, UnwritableError
-from wavechain.stages import Encoding
+from wavechain.stages import Encoding, Sink
 from wavechain.testing.checks.hunting import hunt, used
 from wavechain.testing.checks.memory import SHARE, growth
 from wavechain.testing.checks.settings import registered
@@ -89,33 +91,23 @@ def same_every_time(subject: WriterSubject) -> None:
 def leaves_no_trace(subject: WriterSubject) -> None:
     """Two files at once, in turns, are the files that each would be alone."""
     sounds = [_music(subject, 0.3), _music(subject, 0.2)]
-    alone = [_write(subject, audio)[0].read_bytes() for audio in sounds]
+    alone = [subject.read_back(_write(subject, audio, [1000])[0]) for audio in sounds]
     encodings = [_settled(subject, audio) for audio in sounds]
     paths = [subject.folder / f"turn{number}{subject.suffix}" for number in (0, 1)]
-    sinks = [
-        subject.stage.open(path, audio.spec, encoding)
-        for path, audio, encoding in zip(paths, sounds, encodings, strict=True)
-    ]
-    samples = [_samples(audio, encoding, [1000]) for audio, encoding in zip(sounds, encodings, strict=True)]
-    for turn in range(max(map(len, samples))):
-        for sink, blocks in zip(sinks, samples, strict=True):
-            if turn < len(blocks):
-                sink.write(blocks[turn])
-    for sink in sinks:
-        sink.close()
-    for path, expected, audio in zip(paths, alone, sounds, strict=True):
-        # An encoder may cut its own blocks differently: then what is heard decides.
-        if path.read_bytes() != expected:
-            other = subject.folder / f"alone{subject.suffix}"
-            other.write_bytes(expected)
-            found = difference(
-                subject.read_back(other).waveform,
-                subject.read_back(path).waveform,
-                0,
-                ("alone", "beside another file"),
-            )
-            if found:
-                raise subject.broken("leaves-no-trace", f"{audio.spec}, and another file in turns.", found)
+    first, second = (_samples(audio, encoding, [1000]) for audio, encoding in zip(sounds, encodings, strict=True))
+    with (
+        _opened(subject, paths[0], sounds[0], encodings[0]) as here,
+        _opened(subject, paths[1], sounds[1], encodings[1]) as there,
+    ):
+        for one, two in zip_longest(first, second):
+            for sink, samples in ((here, one), (there, two)):
+                if samples is not None:
+                    sink.write(samples)
+    for path, expected in zip(paths, alone, strict=True):
+        back = subject.read_back(path)
+        found = difference(expected.waveform, back.waveform, 0, ("alone", "beside another file"))
+        if found:
+            raise subject.broken("leaves-no-trace", f"{expected.spec}, and another file in turns.", found)
 
 
 def channel_counts(subject: WriterSubject) -> None:
@@ -144,13 +136,12 @@ def _try(subject: WriterSubject, promise: str, audio: Audio) -> None:
 def input_untouched(subject: WriterSubject) -> None:
     audio = _music(subject, 0.2)
     encoding = _settled(subject, audio)
-    sink = subject.stage.open(subject.folder / f"kept{subject.suffix}", audio.spec, encoding)
-    for samples in _samples(audio, encoding, [4000]):
-        given = samples.copy()
-        sink.write(given)
-        if not np.array_equal(given, samples):
-            raise subject.broken("input-untouched", "write() changes the samples that it is given.")
-    sink.close()
+    with _opened(subject, subject.folder / f"kept{subject.suffix}", audio, encoding) as sink:
+        for samples in _samples(audio, encoding, [4000]):
+            given = samples.copy()
+            sink.write(given)
+            if not np.array_equal(given, samples):
+                raise subject.broken("input-untouched", "write() changes the samples that it is given.")
 
 
 def unwritable_refused(subject: WriterSubject) -> None:
@@ -158,10 +149,9 @@ def unwritable_refused(subject: WriterSubject) -> None:
     encoding = _settled(subject, audio)
     path = subject.folder / "no-such-folder" / f"file{subject.suffix}"
     try:
-        sink = subject.stage.open(path, audio.spec, encoding)
-        for samples in _samples(audio, encoding, [4000]):
-            sink.write(samples)
-        sink.close()
+        with _opened(subject, path, audio, encoding) as sink:
+            for samples in _samples(audio, encoding, [4000]):
+                sink.write(samples)
     except (UnwritableError, OSError):
         return
     except Exception as error:  # noqa: BLE001 - whatever it is, it is neither
@@ -174,10 +164,9 @@ def bounded_memory(subject: WriterSubject) -> None:
     audio = _music(subject, 1.2)
     encoding = _settled(subject, audio)
     blocks = _samples(audio, encoding, [4410])
-    sink = subject.stage.open(subject.folder / f"long{subject.suffix}", audio.spec.with_length(None), encoding)
     count = 600
-    grown = growth(lambda number: sink.write(blocks[number % (len(blocks) - 1)]), count)
-    sink.close()
+    with _opened(subject, subject.folder / f"long{subject.suffix}", audio, encoding, length=None) as sink:
+        grown = growth(lambda number: sink.write(blocks[number % (len(blocks) - 1)]), count)
     limit = SHARE * blocks[0].nbytes * count / 2
     if grown > limit:
         raise subject.broken(
@@ -201,11 +190,25 @@ def _write(subject: WriterSubject, audio: Audio, sizes: Sequence[int] = ()) -> t
     encoding = _settled(subject, audio)
     path = subject.folder / f"file{subject.suffix}"
     path.unlink(missing_ok=True)
-    sink = subject.stage.open(path, audio.spec, encoding)
-    for samples in _samples(audio, encoding, sizes or [max(1, audio.frames)]):
-        sink.write(samples)
-    sink.close()
+    with _opened(subject, path, audio, encoding, length=audio.frames) as sink:
+        for samples in _samples(audio, encoding, sizes or [max(1, audio.frames)]):
+            sink.write(samples)
     return path, encoding
+
+
+@contextlib.contextmanager
+def _opened(
+    subject: WriterSubject, path: Path, audio: Audio, encoding: Encoding, *, length: int | None = None
+) -> Iterator[Sink]:
+    """An open file, closed as the last mile would close it."""
+    sink = subject.stage.open(path, audio.spec.with_length(length), encoding)
+    try:
+        yield sink
+    except BaseException:
+        with contextlib.suppress(Exception):
+            sink.close()
+        raise
+    sink.close()
 
 
 def _samples(audio: Audio, encoding: Encoding, sizes: Sequence[int]) -> list[Any]:

@@ -21,7 +21,7 @@ SHORTEST, LONGEST = 0.125, 8.0
 class TimeStretch(Effect):
     """Longer or shorter at the same pitch."""
 
-    cost: ClassVar[float] = 250.0
+    cost: ClassVar[float] = 500.0
 
     factor: float = param(
         1.0, ge=SHORTEST, le=LONGEST, help="Duration of the output over that of the input: 2 is half the speed."
@@ -38,7 +38,7 @@ class FitDuration(MeasuredEffect):
     How long the input is, it reads from the spec; where only the end can tell (after trim-silence), it listens first.
     """
 
-    cost: ClassVar[float] = 250.0
+    cost: ClassVar[float] = 500.0
 
     seconds: float = param(unit="s", gt=0, le=86_400, help="How long it will be, to the frame.")
 

@@ -7,7 +7,7 @@ other branches of a chain aligned.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -17,18 +17,18 @@ from wavechain_rubberband.engine import Engine
 Formants = Literal["follow", "stay"]
 
 
-def _semitones() -> float:
+def _semitones() -> Any:
     return param(0.0, unit="semitones", ge=-24, le=24, help="How much higher (+) or lower (-); 12 is an octave.")
 
 
-def _formants() -> Formants:
+def _formants() -> Any:
     return param("follow", help="The timbre moves along with the pitch, or stays: a voice keeps its size.")
 
 
 class Transpose(Effect):
     """Higher or lower at the same speed."""
 
-    cost: ClassVar[float] = 250.0
+    cost: ClassVar[float] = 350.0
 
     semitones: float = _semitones()
     formants: Formants = _formants()
@@ -40,7 +40,7 @@ class Transpose(Effect):
 class Harmony(Effect):
     """The sound, and under it a transposed copy that comes a little later, as a second singer does."""
 
-    cost: ClassVar[float] = 260.0
+    cost: ClassVar[float] = 360.0
 
     semitones: float = _semitones()
     delay_seconds: float = param(0.02, unit="s", ge=0, le=10, help="How much later the copy comes.")
@@ -82,17 +82,18 @@ class _Doubling(Processor):
         self._owed = 0
 
     def process(self, block: Block) -> Block:
+        self._owed += block.shape[-1]
         self._line = np.concatenate([self._line, block], axis=-1)
-        out = self._sum(self._copy.process(block))
-        self._owed += block.shape[-1] - out.shape[-1]
-        return out
+        return self._sum(self._copy.process(block))
 
     def flush(self) -> Block:
-        return self._sum(self._copy.flush())[:, : self._owed]  # more is ready: the silence the lines began with
+        return self._sum(self._copy.flush())
 
     def _sum(self, copied: Block) -> Block:
         self._copy_line = np.concatenate([self._copy_line, copied], axis=-1)
-        ready = min(self._line.shape[-1], self._copy_line.shape[-1])
+        # Never more than came in: with a long delay, the silence that the lines began with is ready before its time.
+        ready = min(self._line.shape[-1], self._copy_line.shape[-1], self._owed)
+        self._owed -= ready
         out = self._line[:, :ready] + self._level * self._copy_line[:, :ready]
         self._line, self._copy_line = self._line[:, ready:], self._copy_line[:, ready:]
         return out

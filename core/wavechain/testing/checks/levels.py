@@ -1,0 +1,27 @@
+"""How loud something is, step by step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wavechain.stream import Block
+from wavechain.testing.signals import silence
+from wavechain.testing.subject import Subject
+
+SILENT = 1e-5  # -100 dBFS
+
+
+def levels(data: Block) -> Block:
+    """The largest magnitude of each step."""
+    levels: Block = np.abs(data).max(axis=tuple(range(data.ndim - 1)), initial=0)
+    return levels
+
+
+def highest(data: Block) -> int:
+    return int(np.argmax(levels(data)))
+
+
+def of_silence(subject: Subject) -> float:
+    """The highest level that comes out when silence goes in."""
+    quiet = silence(sample_rate=subject.sample_rate, seconds=0.7, channels=subject.channels)
+    return float(levels(subject.play(subject.signal(quiet)).data).max(initial=0))

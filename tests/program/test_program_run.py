@@ -166,3 +166,26 @@ def test_an_interrupted_batch_leaves_no_partial_file(tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     assert not [path for path in (tmp_path / "out").rglob("*") if "part" in path.name]
+
+
+def test_names_of_any_bytes_are_read_and_written(wavechain, song, tmp_path):
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/strange-\xff.wav"))
+    shutil.copy(song, strange)
+    assert wavechain("run", strange, strange.with_suffix(".flac")).code == 0
+    assert strange.with_suffix(".flac").stat().st_size > 1000
+
+
+def test_a_report_never_falls_on_audio(wavechain, song, tmp_path):
+    copy = Path(shutil.copy(song, tmp_path / "copy.wav"))
+    for report in (copy, tmp_path / "o.wav"):
+        said = wavechain("run", copy, tmp_path / "o.wav", "--report", report)
+        assert said.code == 2
+        assert "is one of the audio files" in said.err
+    assert copy.read_bytes() == song.read_bytes()
+    assert wavechain("inspect", copy, "--plot", copy).code == 2
+    assert copy.read_bytes() == song.read_bytes()
+
+
+def test_an_empty_name_is_refused(wavechain, song):
+    said = wavechain("run", song, "")
+    assert (said.code, "empty name" in said.err) == (2, True)

@@ -131,7 +131,7 @@ class SoundFileSource(Source):
     def _open(self) -> soundfile.SoundFile:
         """Open the file in libsndfile, MP3 streams of unknown length so that they are read to their end."""
         try:
-            file = soundfile.SoundFile(self._path)
+            file = soundfile.SoundFile(os.fsencode(self._path))
             if file.format != "MP3":
                 return file
             self._tag = mpeg.read_tag(self._raw)

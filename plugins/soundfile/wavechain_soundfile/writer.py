@@ -7,6 +7,7 @@ up while FLAC, Ogg or MP3 are being closed.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ class SoundFileSink(Sink):
         compression = settings.get("compression")
         try:
             self._file = soundfile.SoundFile(
-                path,
+                os.fsencode(path),
                 "w",
                 samplerate=spec.sample_rate,
                 channels=spec.channels,
@@ -166,7 +167,7 @@ class SoundFileSink(Sink):
 
     def _is_complete(self) -> bool:
         try:
-            with soundfile.SoundFile(self._path) as file:
+            with soundfile.SoundFile(os.fsencode(self._path)) as file:
                 if file.frames != self._frames:
                     return False
             if file.format == "MP3":

@@ -11,6 +11,7 @@ from bench import cost_of, have, table, take_turns, wavechain
 from material import make_flac
 
 from wavechain import Audio
+from wavechain.testing import music
 
 SECONDS = 120
 LOUDNESS, TRUE_PEAK = 5, 49  # libebur128's modes
@@ -29,6 +30,7 @@ def run(folder: Path) -> None:
     _compare(
         "resample 44.1 to 48 kHz", {"wavechain (soxr)": lambda: _resample(waveform), "scipy": lambda: _scipy(waveform)}
     )
+    _encoders(folder)
     _mp3(folder, source)
 
 
@@ -84,6 +86,36 @@ def _scipy(waveform: np.ndarray) -> object:
     from scipy.signal import resample_poly
 
     return resample_poly(waveform, 160, 147, axis=1)
+
+
+def _encoders(folder: Path) -> None:
+    import pedalboard.io
+    import soundfile
+
+    audio = music(sample_rate=48_000, seconds=SECONDS)
+
+    def by_pedalboard() -> None:
+        with pedalboard.io.AudioFile(str(folder / "p.mp3"), "w", 48_000, 2, quality="V2") as file:
+            file.write(audio.waveform)
+
+    def by_soundfile(format: str, subtype: str) -> None:
+        soundfile.write(folder / f"s.{subtype}", audio.waveform.T, 48_000, subtype, format=format)
+
+    _compare(
+        "MP3 encoder",
+        {
+            "wavechain (lameenc)": lambda: audio.write(folder / "w.mp3", overwrite=True),
+            "pedalboard": by_pedalboard,
+            "soundfile (libsndfile)": lambda: by_soundfile("MP3", "MPEG_LAYER_III"),
+        },
+    )
+    _compare(
+        "Opus encoder",
+        {
+            "wavechain (PyAV)": lambda: audio.write(folder / "w.opus", overwrite=True),
+            "soundfile (libsndfile)": lambda: by_soundfile("OGG", "OPUS"),
+        },
+    )
 
 
 def _mp3(folder: Path, source: Path) -> None:

@@ -135,6 +135,11 @@ def test_the_middle_of_a_pipe_may_end(song):
     assert b"Traceback" not in done.stderr
 
 
+def listen_to_interrupts() -> None:
+    """A shell starts what it runs in the background deaf to SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("delay", [0.4, 0.7])
 def test_a_killed_run_leaves_nothing_under_the_final_name(tmp_path, signum, delay):
@@ -142,7 +147,9 @@ def test_a_killed_run_leaves_nothing_under_the_final_name(tmp_path, signum, dela
     output = tmp_path / "out/long.flac"
     output.parent.mkdir()
     stages = [part for _ in range(12) for part in ("-s", "highpass:cutoff_hz=30,order=16")]
-    process = subprocess.Popen([PROGRAM, "run", source, output, *stages], stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [PROGRAM, "run", source, output, *stages], stderr=subprocess.PIPE, preexec_fn=listen_to_interrupts
+    )
     time.sleep(delay)
     process.send_signal(signum)
     assert process.wait(30) in (130, -signum)
@@ -160,7 +167,9 @@ def test_an_interrupted_batch_leaves_no_partial_file(tmp_path):
         os.link(source, tmp_path / f"in/{number}.wav")
     stages = [part for _ in range(12) for part in ("-s", "highpass:cutoff_hz=30,order=16")]
     process = subprocess.Popen(
-        [PROGRAM, "run", tmp_path / "in", "-o", f"{tmp_path}/out/", "--jobs", "2", *stages], stderr=subprocess.DEVNULL
+        [PROGRAM, "run", tmp_path / "in", "-o", f"{tmp_path}/out/", "--jobs", "2", *stages],
+        stderr=subprocess.DEVNULL,
+        preexec_fn=listen_to_interrupts,
     )
     time.sleep(2.5)
     process.send_signal(signal.SIGINT)

@@ -148,7 +148,9 @@ def test_a_killed_run_leaves_nothing_under_the_final_name(tmp_path, signum, dela
     output.parent.mkdir()
     stages = [part for _ in range(12) for part in ("-s", "highpass:cutoff_hz=30,order=16")]
     process = subprocess.Popen(
-        [PROGRAM, "run", source, output, *stages], stderr=subprocess.PIPE, preexec_fn=listen_to_interrupts
+        [PROGRAM, "run", source, output, *stages],
+        stderr=subprocess.PIPE,
+        preexec_fn=listen_to_interrupts,  # noqa: PLW1509
     )
     time.sleep(delay)
     process.send_signal(signum)
@@ -169,7 +171,7 @@ def test_an_interrupted_batch_leaves_no_partial_file(tmp_path):
     process = subprocess.Popen(
         [PROGRAM, "run", tmp_path / "in", "-o", f"{tmp_path}/out/", "--jobs", "2", *stages],
         stderr=subprocess.DEVNULL,
-        preexec_fn=listen_to_interrupts,
+        preexec_fn=listen_to_interrupts,  # noqa: PLW1509
     )
     time.sleep(2.5)
     process.send_signal(signal.SIGINT)

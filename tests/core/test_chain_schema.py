@@ -75,7 +75,7 @@ def test_a_documented_chain_is_valid_where_it_loads():
 
 def test_what_a_chain_writes_down_is_valid():
     text = "bands:crossovers_hz=[200],bands=[[],['mix:wet=0.3,stages=[polarity]']]"
-    assert faults(Chain.of(text, "spectral.stft", "inverse").to_dict()) == []
+    assert faults(Chain.of(text, "transforms.stft", "inverse").to_dict()) == []
 
 
 WRONG = {

@@ -47,7 +47,7 @@ def house_without(plugins: tuple[str, ...], at: Path) -> Path:
     lines = (HOUSE / "pyproject.toml").read_text(encoding="utf-8").splitlines(keepends=True)
     for plugin in plugins:
         shutil.move(at / "plugins" / plugin, at.parent / plugin)
-        named = (f'{plugin} = "wavechain_{plugin}"', f'"plugins/{plugin}', f'"wavechain_{plugin}"')
+        named = (f'{plugin.replace("_", "-")} = "wavechain_{plugin}"', f'"plugins/{plugin}', f'"wavechain_{plugin}"')
         lines = [line for line in lines if not line.strip().startswith(named)]
     (at / "pyproject.toml").write_text("".join(lines), encoding="utf-8")
     return at

@@ -38,7 +38,7 @@ LISTS = {
         re.split(r"\s*\|\s*", ROOT["tool"]["importlinter"]["contracts"][0]["layers"][0]),
         "wavechain_{0}",
     ),
-    "wavechain.registry.specs.RESERVED": (RESERVED - {CORE}, "{0}"),
+    "wavechain.registry.specs.RESERVED": ({name.replace("-", "_") for name in RESERVED - {CORE}}, "{0}"),
 }
 
 

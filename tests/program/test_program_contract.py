@@ -77,13 +77,13 @@ SETTINGS: dict[str, list[str]] = {
     "pedalboard.pitch-shift": ["semitones=3"],
     "pedalboard.resample": ["quality=windowed-sinc-16"],
     "pedalboard.reverb": ["", "wet_level=0"],
-    "spectral.stft": ["", "n_fft=512,hop_length=100,window=sine"],
-    "spectral.istft": [""],
-    "spectral.spectral-gate": ["", "smooth_hz=0,smooth_seconds=0"],
+    "transforms.stft": ["", "n_fft=512,hop_length=100,window=sine"],
+    "transforms.istft": [""],
+    "transforms.spectral-gate": ["", "smooth_hz=0,smooth_seconds=0"],
 }
 # These need what a test cannot bring along in one line: their own plugin's tests check them.
 ELSEWHERE = {"pedalboard.convolution", "pedalboard.plugin-host"}
-AFTER_STFT = {"core.inverse", "spectral.istft", "spectral.spectral-gate"}
+AFTER_STFT = {"core.inverse", "transforms.istft", "transforms.spectral-gate"}
 
 NATIVE = "The native code clips NaN away; the core refuses NaN before it gets there."
 LAST_HOP = "The features do not say where in their last hop the sound ended: up to a hop of silence follows."
@@ -104,7 +104,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "pedalboard.pitch-shift": {
         "latency-by-impulse": "The stretcher spreads an impulse over 20 ms and may put its peak 3 ms early.",
     },
-    "spectral.istft": {"unknown-length": LAST_HOP},
+    "transforms.istft": {"unknown-length": LAST_HOP},
 }
 
 
@@ -117,7 +117,7 @@ def stages_of(name: str) -> list[Stage]:
 
 
 def contract_of(spec: StageSpec, stages: list[Stage]) -> type[EffectContract]:
-    base = FeatureTransformContract if spec.full_name == "spectral.stft" else EffectContract
+    base = FeatureTransformContract if spec.full_name == "transforms.stft" else EffectContract
     slow = [pytest.mark.slow] if len(stages) > 1 else []
     members = {
         "__module__": __name__,

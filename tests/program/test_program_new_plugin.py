@@ -222,16 +222,16 @@ def test_a_plugin_for_the_level_before_is_told_so_and_passes(warble, wavechain, 
 
 
 def test_a_folder_goes_before_the_plugin_of_that_name_that_is_installed(wavechain):
-    said = wavechain("plugins", "check", Path(__file__).parents[2] / "plugins" / "spectral", "--quick")
+    said = wavechain("plugins", "check", Path(__file__).parents[2] / "plugins" / "transforms", "--quick")
     assert said.code == 0, said.out
-    assert "spectral (wavechain-spectral 0.1.0): 15 ok" in said.out
+    assert "transforms (wavechain-transforms 0.1.0): 15 ok" in said.out
 
 
 def test_an_installed_plugin_is_checked_by_name_and_an_unknown_one_refused(wavechain):
-    assert result_of(wavechain("plugins", "check", "spectral", "--quick").out, "metadata", "version") == "ok"
-    said = wavechain("plugins", "check", "spectrall")
+    assert result_of(wavechain("plugins", "check", "transforms", "--quick").out, "metadata", "version") == "ok"
+    said = wavechain("plugins", "check", "transformss")
     assert said.code == 3
-    assert "Try: spectral." in said.err
+    assert "Try: transforms." in said.err
 
 
 @pytest.mark.slow

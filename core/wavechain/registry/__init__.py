@@ -18,11 +18,24 @@ import importlib
 from functools import cache
 
 from wavechain.registry.lookup import Registry
-from wavechain.registry.specs import KINDS, PLUGIN_API, PluginRecord, PresetSpec, StageSpec, install_line
+from wavechain.registry.specs import (
+    KINDS,
+    PART_KINDS,
+    PLUGIN_API,
+    ModelSpec,
+    PartSpec,
+    PluginRecord,
+    PresetSpec,
+    StageSpec,
+    install_line,
+)
 
 __all__ = [
     "KINDS",
+    "PART_KINDS",
     "PLUGIN_API",
+    "ModelSpec",
+    "PartSpec",
     "PluginRecord",
     "PresetSpec",
     "Registry",

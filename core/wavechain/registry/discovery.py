@@ -183,6 +183,8 @@ class _Loader:
             homepage=register.homepage,
             stages=tuple(stages),
             presets=tuple(register.presets),
+            models=tuple(register.models),
+            parts=tuple(register.parts),
             deprecations=tuple(register.deprecations),
         )
 
@@ -204,7 +206,7 @@ class _Loader:
         if not hook.get_hookimpls():
             raise PluginError(f"{claim.entry.value} has no wavechain_register marked with @hookimpl.")
         hook(register=register)
-        if not register.stages and not register.presets:
+        if not (register.stages or register.presets or register.models or register.parts):
             raise PluginError(f"{claim.entry.value} registered no stage and no preset.")
 
 

@@ -8,7 +8,7 @@ import inspect
 import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from wavechain.errors import (
     AmbiguousStageError,
@@ -21,7 +21,7 @@ from wavechain.errors import (
 )
 from wavechain.registry.discovery import discover, explain
 from wavechain.registry.register import CORE
-from wavechain.registry.specs import PluginRecord, PresetSpec, StageSpec
+from wavechain.registry.specs import ModelSpec, PartSpec, PluginRecord, PresetSpec, StageSpec
 
 if TYPE_CHECKING:
     from wavechain.stages import Stage
@@ -52,8 +52,9 @@ class Registry:
         self._records = discover(self._block, self._prefer)
         self._stages = [stage for record in self._records for stage in record.stages]
         self._presets = [preset for record in self._records for preset in record.presets]
+        self._models = [model for record in self._records for model in record.models]
+        self._parts = [part for record in self._records for part in record.parts]
         self._stages_by_name = _index(self._stages)
-        self._presets_by_name = _index(self._presets)
         self._by_target = {stage.target: stage for stage in reversed(self._stages)}
         self._classes: dict[str, type[Stage]] = {}
 
@@ -81,6 +82,14 @@ class Registry:
 
     def presets(self) -> list[PresetSpec]:
         return list(self._presets)
+
+    def models(self) -> list[ModelSpec]:
+        """Trained weights that came with plugins."""
+        return list(self._models)
+
+    def parts(self, kind: str | None = None) -> list[PartSpec]:
+        """What plugins offer to recipes and benches, also those whose packages are missing."""
+        return [part for part in self._parts if kind in (None, part.kind)]
 
     def problems(self) -> list[str]:
         """What a person should hear about before a run, one line each; what they chose themselves is not among it."""
@@ -120,13 +129,26 @@ class Registry:
 
     def preset(self, name: str) -> PresetSpec:
         """The preset of that name, short or full. Raises ChainError."""
-        found = self._presets_by_name.get(name, [])
-        if len(found) > 1:
-            both = " or ".join(preset.full_name for preset in found)
-            raise ChainError(f"{name!r} is the name of several presets.", hint=f"{both}.")
-        if not found:
-            raise ChainError(self._unknown("preset", name, self._presets), hint="wavechain presets list.")
-        return found[0]
+        return self._only("preset", name, self._presets, "wavechain presets list.")
+
+    def model(self, name: str) -> ModelSpec:
+        """The model of that name, short or full. Raises ChainError."""
+        return self._only("model", name, self._models, "wavechain models list.")
+
+    def part(self, kind: str, name: str) -> PartSpec:
+        """The part of that kind and name, short or full. Raises ChainError."""
+        known = ", ".join(sorted(part.name for part in self.parts(kind)))
+        return self._only(kind, name, self.parts(kind), f"one of {known or 'none: no plugin brings one'}.")
+
+    def load_part(self, kind: str, name: str) -> Any:
+        """The class of a part, imported now.
+
+        Raises  ChainError, MissingDependencyError; PluginError when it cannot be imported
+        """
+        part = self.part(kind, name)
+        if part.missing:
+            raise part.missing_error()
+        return _attribute(part, f"plugin {part.plugin}: {kind} {part.name} ({part.target})")
 
     def load(self, stage: StageSpec | str) -> type[Stage]:
         """The class of a stage, imported now if it was not before.
@@ -190,6 +212,16 @@ class Registry:
                     lines.append(str(error))
         return lines
 
+    def _only(self, what: str, name: str, known: Iterable[N], hint: str) -> N:
+        known = list(known)
+        found = _index(known).get(name, [])
+        if len(found) > 1:
+            both = " or ".join(spec.full_name for spec in found)
+            raise ChainError(f"{name!r} is the name of several {what}s.", hint=f"{both}.")
+        if not found:
+            raise ChainError(self._unknown(what, name, known), hint=hint)
+        return found[0]
+
     def _serving(self, kind: str, suffix: str) -> list[StageSpec]:
         wanted = suffix.lower()
         serving = [stage for stage in self.stages(kind) if wanted in stage.extensions]
@@ -238,20 +270,26 @@ def _words(variable: str) -> list[str]:
     return [word.strip() for word in os.environ.get(variable, "").split(",") if word.strip()]
 
 
-def _import(spec: StageSpec) -> type[Stage]:
+def _attribute(spec: StageSpec | PartSpec, place: str) -> Any:
+    """What ``package.module:Class`` names, imported now."""
     module_name, _, class_name = spec.target.partition(":")
-    place = f"plugin {spec.plugin}: stage {spec.name} ({spec.target})"
-    hint = f"wavechain plugins check {spec.plugin}."
     try:
         with contextlib.redirect_stdout(sys.stderr):  # standard output may be carrying audio
-            found = getattr(importlib.import_module(module_name), class_name)
+            return getattr(importlib.import_module(module_name), class_name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         top = (getattr(error, "name", None) or "").partition(".")[0]
         if isinstance(error, ModuleNotFoundError) and top in spec.requires:
             raise MissingDependencyError(f"{place} needs package {top}.", hint=spec.install) from error
+        hint = f"wavechain plugins check {spec.plugin}."
         raise PluginError(f"{place} cannot be loaded: {explain(error)}.", hint=hint) from error
+
+
+def _import(spec: StageSpec) -> type[Stage]:
+    place = f"plugin {spec.plugin}: stage {spec.name} ({spec.target})"
+    hint = f"wavechain plugins check {spec.plugin}."
+    found = _attribute(spec, place)
     wanted = _interface(spec)
     if not (isinstance(found, type) and issubclass(found, wanted)):
         raise PluginError(f"{place} is registered as {spec.kind} but is not of class {wanted.__name__}.", hint=hint)

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable
 from typing import Never
 
 from wavechain.errors import PluginError, nearest
-from wavechain.registry.specs import KINDS, PLUGIN_API, PresetSpec, StageSpec, is_installed
+from wavechain.registry.specs import (
+    KINDS,
+    PART_KINDS,
+    PLUGIN_API,
+    ModelSpec,
+    PartSpec,
+    PresetSpec,
+    StageSpec,
+    is_installed,
+)
 
 CORE = "core"
 
@@ -16,6 +25,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 _TARGET = re.compile(rf"{_DOTTED}:[A-Za-z_]\w*")
 _PRESET = re.compile(rf"{_DOTTED}:(?!/)(?!.*\.\.)[\w./ -]+\.toml")
+_FOLDER = re.compile(rf"{_DOTTED}:(?!/)(?!.*\.\.)[\w./ -]+")
 _EXTENSION = re.compile(r"\.[a-z0-9]+")
 _IMPORT_NAME = re.compile(r"[A-Za-z_]\w*")
 
@@ -53,6 +63,8 @@ class Register:
         self._installed = installed
         self.stages: list[StageSpec] = []
         self.presets: list[PresetSpec] = []
+        self.models: list[ModelSpec] = []
+        self.parts: list[PartSpec] = []
         self.deprecations: list[str] = []
         self.summary = ""
         self.homepage = ""
@@ -152,7 +164,45 @@ class Register:
         self._new_names(where, (name,), self.presets)
         self.presets.append(PresetSpec(name=name, plugin=self._plugin, summary=self._line(where, summary), path=path))
 
-    def _new_names(self, where: str, names: tuple[str, ...], taken: Iterable[StageSpec | PresetSpec]) -> None:
+    def model(self, name: str, *, summary: str, path: str) -> None:
+        """Offer trained weights under a name. *path* is ``package:relative/folder``, inside the package."""
+        where = f"model {name!r}"
+        self._matches(where, "path", path, _FOLDER, "package:relative/folder, inside the package")
+        self._new_names(where, (name,), self.models)
+        self.models.append(ModelSpec(name=name, plugin=self._plugin, summary=self._line(where, summary), path=path))
+
+    def part(
+        self, name: str, *, kind: str, summary: str, target: str, requires: Iterable[str] = (), extra: str = ""
+    ) -> None:
+        """Offer something that recipes and benches use by name: what `wavechain.recipes` has an interface for.
+
+        name      kebab-case, once per kind
+        kind      ``recipe``, ``network``, ``loss``, ``discriminator``, ``degradation`` or ``metric``
+        The rest is as in `stage`.
+        """
+        where = f"{kind} {name!r}"
+        if kind not in PART_KINDS:
+            raise self._wrong(f"part {name!r}", f"{kind!r} is not a kind of part: one of {', '.join(PART_KINDS)}")
+        self._matches(where, "target", target, _TARGET, "package.module:Class")
+        needs = self._texts(where, "requires", requires, _IMPORT_NAME, "the import name of a package, as numpy")
+        self._new_names(where, (name,), [part for part in self.parts if part.kind == kind])
+        self.parts.append(
+            PartSpec(
+                name=name,
+                plugin=self._plugin,
+                distribution=self._distribution,
+                kind=kind,
+                summary=self._line(where, summary),
+                target=target,
+                requires=needs,
+                missing=tuple(package for package in needs if not self._installed(package)),
+                extra=extra,
+            )
+        )
+
+    def _new_names(
+        self, where: str, names: tuple[str, ...], taken: Iterable[StageSpec | PresetSpec | ModelSpec | PartSpec]
+    ) -> None:
         used = {word for spec in taken for word in (spec.name, *spec.aliases)}
         for name in names:
             self._matches(where, "name", name, _NAME, "kebab-case, as high-shelf")

@@ -1,4 +1,4 @@
-"""What a plugin says about a stage, about a preset and about itself. All of it is text; nothing heavy is imported."""
+"""What a plugin says about its stages, presets, models, parts and itself. All text; nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -17,9 +17,17 @@ PLUGIN_API = 1
 # The distribution that brings the bundled plugins, and their names. These are kept even where the bundled plugin is not
 # installed, so that a chain file means the same everywhere.
 HOME = "wavechain"
-RESERVED = frozenset({"core", "av", "essentials", "pedalboard", "soundfile", "spectral"})
+RESERVED = frozenset(
+    {
+        *("core", "av", "essentials", "evaluation", "gan-repair", "pedalboard", "restoration", "soundfile"),
+        *("trainer", "transforms"),
+    }
+)
 
 KINDS = ("loader", "transform", "effect", "model", "trainer", "writer")
+
+# What a plugin can offer to other plugins' trainers and benches, found by name as stages are (wavechain.recipes).
+PART_KINDS = ("recipe", "network", "loss", "discriminator", "degradation", "metric")
 
 State: TypeAlias = Literal["loaded", "unavailable", "blocked", "conflict", "shadowed", "broken"]
 
@@ -102,19 +110,63 @@ class PresetSpec:
 
         Raises  PluginError when the package or the file is not there
         """
-        package, _, relative = self.path.partition(":")
-        top, *below = package.split(".")
-        for folder in _locations(top):
-            candidate = Path(folder, *below, *relative.split("/"))
-            if candidate.is_file():
-                return candidate
-        raise PluginError(
-            f"preset {self.full_name}: there is no file {relative!r} in package {package}.",
-            hint=f"wavechain plugins check {self.plugin}.",
-        )
+        return _shipped("preset", self.full_name, self.path, self.plugin)
 
     def read(self) -> str:
         return self.file.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """Trained weights that come with a plugin. *path* is ``package:relative/folder``."""
+
+    name: str
+    plugin: str
+    summary: str
+    path: str
+    short: bool = True
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.plugin}.{self.name}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the weights lie. Raises PluginError when they are not there."""
+        return _shipped("model", self.full_name, self.path, self.plugin)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartSpec:
+    """Something for other plugins to use by name: a loss, a network, a degradation … (`PART_KINDS`).
+
+    The fields are those of `StageSpec`.
+    """
+
+    name: str
+    plugin: str
+    distribution: str
+    kind: str
+    summary: str
+    target: str
+    requires: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    extra: str = ""
+    short: bool = True
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.plugin}.{self.name}"
+
+    @property
+    def install(self) -> str:
+        """What to type when `missing` is not empty."""
+        return install_line(self.extra, self.missing, distribution=self.distribution)
+
+    def missing_error(self) -> MissingDependencyError:
+        return MissingDependencyError(f"{self.kind} {self.full_name} needs {named(self.missing)}.", hint=self.install)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +194,8 @@ class PluginRecord:
     homepage: str = ""
     stages: tuple[StageSpec, ...] = ()
     presets: tuple[PresetSpec, ...] = ()
+    models: tuple[ModelSpec, ...] = ()
+    parts: tuple[PartSpec, ...] = ()
     deprecations: tuple[str, ...] = ()
 
     @property
@@ -181,6 +235,19 @@ def is_installed(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except ValueError:  # already imported, by something that gave it no __spec__
         return True
+
+
+def _shipped(what: str, name: str, path: str, plugin: str) -> Path:
+    """Where ``package:relative/path`` lies on disk."""
+    package, _, relative = path.partition(":")
+    top, *below = package.split(".")
+    for folder in _locations(top):
+        candidate = Path(folder, *below, *relative.split("/"))
+        if candidate.exists():
+            return candidate
+    raise PluginError(
+        f"{what} {name}: there is no {relative!r} in package {package}.", hint=f"wavechain plugins check {plugin}."
+    )
 
 
 def _locations(package: str) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from wavechain.errors import nearest
+from wavechain.errors import MissingDependencyError, nearest
 from wavechain.testing import checks
 from wavechain.testing.promises import BrokenPromise, NotApplicable
 from wavechain.testing.summary import note_exception
@@ -25,11 +25,15 @@ class ContractError(TypeError):
 class Contract:
     """What all contracts share.
 
-    exceptions  promise -> why this stage does not make it
+    exceptions  promise -> why this stage does not make it. This is the one place where it is said: the tests skip what
+                is left out, and ``wavechain plugins check`` reads it here too, where it finds the tests. The check is
+                made all the same; an exception from a promise that every setting keeps fails, so that none outlives
+                its reason.
     """
 
     exceptions: ClassVar[Mapping[str, str]] = {}
     _checks: ClassVar[checks.Checks] = {}
+    _needed: ClassVar[dict[str, bool]] = {}
     # Set in a subclass, these would keep checks from running without a word.
     _kept: ClassVar[tuple[str, ...]] = (
         "__test__",
@@ -37,6 +41,8 @@ class Contract:
         "_kept",
         "_cases",
         "_subject",
+        "_excused",
+        "examined",
         "pytest_generate_tests",
         "__init_subclass__",
     )
@@ -47,6 +53,7 @@ class Contract:
             for promise, check in cls._checks.items():
                 setattr(cls, _method(promise), _test_of(promise, check))
             return
+        cls._needed = {}
         _refuse_overrides(cls)
         _refuse_exceptions(cls)
         cls._complete()
@@ -63,11 +70,54 @@ class Contract:
     def _subject(self, case: Any, folder: Path) -> Any:
         raise NotImplementedError
 
+    @classmethod
+    def examined(cls, folder: Path, without: Collection[str] = ()) -> Iterator[tuple[Any, checks.Outcome]]:
+        """Every check on every case, as its tests make them, but those of *without*. *folder* is for files."""
+        for number, case in enumerate(cls._cases()):
+            for promise, check in cls._checks.items():
+                inner = folder / f"{number}-{promise}"
+                inner.mkdir(parents=True)
+                if promise in without:
+                    yield case, checks.Outcome(promise, "skipped", "left out with --except")
+                elif promise not in cls.exceptions:
+                    subject = cls()._subject(case, inner)
+                    yield from ((case, outcome) for outcome in checks.examine(subject, {promise: check}))
+                elif cls._excused(promise, inner):
+                    yield case, checks.Outcome(promise, "skipped", f"declared exception: {cls.exceptions[promise]}")
+                else:
+                    yield case, checks.Outcome(promise, "needless", needless(promise))
+
+    @classmethod
+    def _excused(cls, promise: str, folder: Path) -> bool:
+        """Whether the exception from *promise* is needed: some setting breaks it. Found out once."""
+        known: dict[str, bool] = vars(cls)["_needed"]
+        if promise not in known:
+            known[promise] = any(
+                _breaks(cls()._subject(case, folder / f"case-{number}"), promise, cls._checks[promise])
+                for number, case in enumerate(cls._cases())
+            )
+        return known[promise]
+
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Every test that takes ``stage`` runs for each of the settings."""
         if "stage" in metafunc.fixturenames:
             cases = list(self._cases())
             metafunc.parametrize("stage", cases, ids=[_label(case, number) for number, case in enumerate(cases)])
+
+
+def needless(promise: str) -> str:
+    """What to say of an exception that is not needed."""
+    return f"an exception from {promise} is declared, and the promise is kept. Try: take it out of `exceptions`."
+
+
+def _breaks(subject: Any, promise: str, check: checks.Check) -> bool:
+    try:
+        checks.judge(promise, check, subject)
+    except NotApplicable:
+        return False
+    except (BrokenPromise, MissingDependencyError):  # without its packages, nobody can say
+        return True
+    return False
 
 
 def _method(promise: str) -> str:
@@ -77,6 +127,8 @@ def _method(promise: str) -> str:
 def _test_of(promise: str, check: checks.Check) -> Callable[..., None]:
     def test(self: Contract, stage: Any, tmp_path: Path, request: pytest.FixtureRequest) -> None:
         if promise in self.exceptions:
+            if not self._excused(promise, tmp_path):
+                pytest.fail(f"{type(self).__name__}: {needless(promise)}", pytrace=False)
             note_exception(request.config, type(self).__name__, promise, self.exceptions[promise])
             pytest.skip(f"{promise}: declared exception: {self.exceptions[promise]}")
         text = ""

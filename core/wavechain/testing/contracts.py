@@ -6,7 +6,8 @@
         stage = Tremolo(rate_hz=5)          # or stages = [several settings]
 
 A check cannot be overridden or deleted. Where a stage breaks a promise by design, say so; the check is then skipped,
-and the reason stands in the summary of the test run:
+and the reason stands in the summary of the test run, and in the report of ``wavechain plugins check FOLDER``. An
+exception that no setting needs is a failure:
 
         exceptions = {"latency-by-impulse": "An echo comes later: that is what it is for."}
 
@@ -16,6 +17,7 @@ Tests of one's own may be added; those with a parameter named ``stage`` run once
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -67,7 +69,14 @@ class StreamContract(_StageContract):
     _interface: ClassVar[type[Any]] = Stage
 
     def _subject(self, case: Chainable, folder: Path) -> Subject:
-        return Subject(case, self.before, self.audio, self.examples)
+        number = next(number for number, each in enumerate(self._cases()) if each is case)
+        return _subject_of(type(self), number)
+
+
+@lru_cache(maxsize=8)
+def _subject_of(contract: type[StreamContract], number: int) -> Subject:
+    """One for all checks of a case: what plain music becomes is found out once."""
+    return Subject(contract._cases()[number], contract.before, contract.audio, contract.examples)
 
 
 class EffectContract(StreamContract):

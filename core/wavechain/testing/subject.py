@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from wavechain.testing.signals import music, noise
 
 SAMPLE_RATE = 48_000
 SECONDS = 1.2
+PART_SECONDS = 0.5
 CHANNELS = (2, 1, 3, 4, 6, 8)
 
 
@@ -43,6 +45,8 @@ class Subject:
     examples: int = 12
     _input: Signal | None = field(default=None, init=False)
     _crash: Crashed | None = field(default=None, init=False)
+    _part: Signal | None = field(default=None, init=False)
+    _plain: dict[int, Played] = field(default_factory=dict, init=False)
     plain_faults: set[str] = field(default_factory=set, init=False)
 
     @property
@@ -84,11 +88,42 @@ class Subject:
     def channels(self) -> int:
         return self._audio_spec[1]
 
+    @cached_property
+    def few_channels(self) -> int:
+        """One, where it takes a single channel as well; for what is about time and not about channels."""
+        if self.before or self.audio is not None:
+            return self.channels
+        try:
+            self.play(self.signal(some_music(self.sample_rate, 1, 0.15)))
+        except (BrokenPromise, Crashed, Refused):
+            return self.channels
+        return 1
+
     def signal(self, audio: Audio) -> Signal:
         return Signal.of(audio, self.before)
 
     def play(self, signal: Signal, sizes: Sequence[int] = ()) -> Played:
         return play(self.stage, signal, sizes)
+
+    def plain(self, signal: Signal) -> Played:
+        """What it makes of *signal* in one block; played once only, where that is the input or the part of it."""
+        if signal is not self._input and signal is not self._part:
+            return self.play(signal)
+        if signal.steps not in self._plain:
+            self._plain[signal.steps] = self.play(signal)
+        return self._plain[signal.steps]
+
+    @property
+    def part(self) -> Signal:
+        """The first `PART_SECONDS` of the input, for what needs no more; all of it where so little is refused."""
+        if self._part is None:
+            whole = self.input
+            self._part = whole.first(math.ceil(PART_SECONDS * whole.spec.rate))
+            try:
+                self.plain(self._part)
+            except Refused:
+                self._part = whole
+        return self._part
 
     def taken(self, signal: Signal, steps: int) -> Signal:
         """The first *steps* of *signal*, or all of it where the stage refuses so few."""
@@ -120,7 +155,7 @@ class Subject:
         for channels in CHANNELS:
             signal = self.signal(some_music(channels=channels))
             try:
-                self.play(signal)
+                self._plain = {signal.steps: self.play(signal)}
             except Refused as error:
                 refusal = refusal or error
                 continue

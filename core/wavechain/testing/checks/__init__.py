@@ -148,10 +148,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one check: ``kept``, ``broken`` (and why), or ``skipped`` (and why)."""
+    """What became of one check, and why. ``needless`` is an exception from a promise that is kept."""
 
     promise: str
-    state: Literal["kept", "broken", "skipped"]
+    state: Literal["kept", "broken", "skipped", "needless"]
     text: str = ""
     broken: BrokenPromise | None = None
 

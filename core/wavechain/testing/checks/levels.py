@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from wavechain.stream import Block
+from wavechain.testing.playing import Played
 from wavechain.testing.signals import silence
 from wavechain.testing.subject import Subject
 
 SILENT = 1e-5  # -100 dBFS
+SILENCE_SECONDS = 0.7
 
 
 def levels(data: Block) -> Block:
@@ -21,7 +23,7 @@ def highest(data: Block) -> int:
     return int(np.argmax(levels(data)))
 
 
-def of_silence(subject: Subject) -> float:
-    """The highest level that comes out when silence goes in."""
-    quiet = silence(sample_rate=subject.sample_rate, seconds=0.7, channels=subject.channels)
-    return float(levels(subject.play(subject.signal(quiet)).data).max(initial=0))
+def in_silence(subject: Subject) -> Played:
+    """What comes out when silence goes in."""
+    quiet = silence(sample_rate=subject.sample_rate, seconds=SILENCE_SECONDS, channels=subject.channels)
+    return subject.play(subject.signal(quiet))

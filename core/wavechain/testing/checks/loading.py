@@ -215,9 +215,20 @@ def _open_files() -> int:
 
 
 def bounded_memory(subject: FileSubject) -> None:
-    audio = some_music(44_100, 1, 60.0)
+    for seconds in (10, 60):  # what a decoder needs for itself is more than a quarter of a short file
+        audio = some_music(44_100, 1, seconds)
+        peak, whole = _peak_of_reading(subject, audio), audio.waveform.nbytes
+        if peak <= whole / 4:
+            return
+    raise subject.broken(
+        "bounded-memory",
+        f"A minute of sound ({whole / 2**20:.1f} MiB), read 4096 frames at a time, takes {peak / 2**20:.1f} MiB.",
+    )
+
+
+def _peak_of_reading(subject: FileSubject, audio: Audio) -> int:
+    """The most bytes that are held while a file of *audio* is read."""
     path = _file(subject, audio)
-    whole = audio.waveform.nbytes
     tracing = tracemalloc.is_tracing()
     tracemalloc.start()
     try:
@@ -226,15 +237,10 @@ def bounded_memory(subject: FileSubject) -> None:
         with subject.stage.open(path) as source:
             while source.read(4096).shape[-1]:
                 pass
-        peak = tracemalloc.get_traced_memory()[1] - start
+        return tracemalloc.get_traced_memory()[1] - start
     finally:
         if not tracing:
             tracemalloc.stop()
-    if peak > whole / 4:
-        raise subject.broken(
-            "bounded-memory",
-            f"A minute of sound ({whole / 2**20:.1f} MiB), read 4096 frames at a time, takes {peak / 2**20:.1f} MiB.",
-        )
 
 
 def suffix_registered(subject: FileSubject) -> None:

@@ -1,4 +1,4 @@
-"""The spectral plugin: sound as spectra, and stages that work on them."""
+"""The transforms plugin: sound as features (spectra, mel bands, cepstra), back again, and stages that work on them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def wavechain_register(register: Register) -> None:
         "stft",
         kind="transform",
         summary="Turns sound into complex spectra, one column every few milliseconds.",
-        target="wavechain_spectral.stft:Stft",
+        target="wavechain_transforms.stft:Stft",
     )
     register.stage(
         "istft",
         kind="transform",
         summary="Turns the spectra of stft back into sound, exactly.",
-        target="wavechain_spectral.istft:Istft",
+        target="wavechain_transforms.istft:Istft",
     )
     register.stage(
         "spectral-gate",
         kind="effect",
         summary="Lowers steady noise wherever nothing rises above it; between stft and inverse.",
-        target="wavechain_spectral.spectral_gate:SpectralGate",
+        target="wavechain_transforms.spectral_gate:SpectralGate",
     )

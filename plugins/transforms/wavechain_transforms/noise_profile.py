@@ -1,7 +1,7 @@
 """The power of steady noise in each bin, found in one pass and constant memory.
 
 Conventions
-    In: spectra as `wavechain_spectral.stft` makes them. Out: mean noise power, float32 ``(channels, bins)``, in the
+    In: spectra as `wavechain_transforms.stft` makes them. Out: mean noise power, float32 ``(channels, bins)``, in the
     unit of those spectra squared.
 
 How noise is told from sound: music and speech come and go in a bin, noise stays. So the quiet moments of a bin show its

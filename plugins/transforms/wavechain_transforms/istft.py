@@ -12,7 +12,7 @@ from wavechain.errors import SpecMismatchError
 from wavechain.processors import Processor
 from wavechain.stages import StreamStage
 from wavechain.stream import Spec
-from wavechain_spectral.stft import Stft
+from wavechain_transforms.stft import Stft
 
 
 class Istft(StreamStage):

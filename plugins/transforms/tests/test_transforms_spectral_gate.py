@@ -11,9 +11,9 @@ from wavechain import Audio, Chain
 from wavechain.combinators import Inverse
 from wavechain.errors import ParameterError, SpecMismatchError
 from wavechain.testing import noise, silence, streamed, tone
-from wavechain_spectral.noise_profile import NoiseProfile
-from wavechain_spectral.spectral_gate import SpectralGate
-from wavechain_spectral.stft import Stft, window
+from wavechain_transforms.noise_profile import NoiseProfile
+from wavechain_transforms.spectral_gate import SpectralGate
+from wavechain_transforms.stft import Stft, window
 
 RATE = 44_100
 

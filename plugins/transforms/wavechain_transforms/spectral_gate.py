@@ -3,7 +3,7 @@
 Conventions: works between `stft` and `inverse`; phases, bins and hops stay; no column depends on others farther away
 than twice `smooth_seconds`.
 
-Two steps, each a Wiener gain S / (S + N), with N the noise power of the bin (`wavechain_spectral.noise_profile`):
+Two steps, each a Wiener gain S / (S + N), with N the noise power of the bin (`wavechain_transforms.noise_profile`):
 the first from the power around each point, less the noise there; the second from what the first let through. A second
 look is what P. Scalart and J. V. Filho ("Speech enhancement based on a priori signal to noise estimation", ICASSP 1996)
 gain from their estimate of the signal-to-noise ratio before the noise was added; taken from neighbours on both sides
@@ -26,7 +26,7 @@ from wavechain.params import param
 from wavechain.processors import Processor, Window
 from wavechain.stages import Analysis, MeasuredEffect
 from wavechain.stream import Block, Spec
-from wavechain_spectral.noise_profile import NoiseProfile
+from wavechain_transforms.noise_profile import NoiseProfile
 
 _TINY = np.float32(1e-30)
 

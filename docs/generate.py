@@ -22,7 +22,7 @@ HOUSE = Path(__file__).resolve().parents[1]
 DOCS = HOUSE / "docs"
 sys.path.insert(0, str(DOCS))
 
-from reference import commands, facts, stages  # noqa: E402 - found through the line above
+from reference import commands, facts, promises, stages  # noqa: E402 - found through the line above
 
 from wavechain.registry import registry  # noqa: E402
 
@@ -48,6 +48,8 @@ def made() -> dict[Path, str]:
         "formats": facts.format_table(sorted(written)),
         "limits": facts.limit_table(),
         "errors": facts.error_table(),
+        "promises": "\n".join(promises.promise_tables()),
+        "signals": promises.signal_table(),
         "decisions": "\n".join(decisions()),
     }
     for page in (HOUSE / "README.md", *sorted(DOCS.glob("*.md"))):

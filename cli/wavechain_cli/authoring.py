@@ -1,9 +1,10 @@
 """``wavechain plugins new`` and ``plugins update``: a repository for a plugin, from the template that comes along.
 
 The template is one for copier, one folder a version (`template/v1`, ...). A repository remembers in .copier-answers.yml
-which version it was made from, under an address that is nobody's: ``wavechain:plugin-template.git``. An update builds
-that git repository, one tag a version, in a temporary folder, tells git where it is, and leaves the rest to
-``copier update``: what changed from the old version to the newest is merged into what the author wrote.
+which version it was made from, under the address ``wavechain::plugin-template.git``, which git resolves with the
+program ``git-remote-wavechain`` (`wavechain_cli.template_remote`). An update is a ``copier update``: what changed from
+the old version to the newest is merged into what the author wrote. ``plugins update`` builds the repository itself, and
+so needs no program on the PATH.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from wavechain_cli.guard import debugging
 
 TEMPLATE = Path(__file__).with_name("template")
 ANSWERS = ".copier-answers.yml"
-ADDRESS = "wavechain:"
+ADDRESS = "wavechain::"
 
+EPOCH = "2020-01-01T00:00:00Z"
 _NAME = re.compile(r"[a-z][a-z0-9]+(-[a-z][a-z0-9]+)*")
 # Distributions of these names are, or may become, something else.
 _TAKEN = RESERVED | {"cli", "plugin", "plugins", "registry", "testing", "wavechain"}
@@ -107,12 +109,22 @@ def versions() -> list[Path]:
 
 
 def build_history(repository: Path) -> None:
-    """A git repository with one commit and one tag for each version of the template."""
+    """A git repository with one commit and one tag for each version of the template; the same commits every time."""
     repository.mkdir()
 
     def git(*arguments: str) -> None:
         identity = ("-c", "user.name=wavechain", "-c", "user.email=wavechain@localhost", "-c", "commit.gpgsign=false")
-        subprocess.run(["git", *identity, *arguments], cwd=repository, check=True, capture_output=True)
+        # Of git's own settings, what comes from a repository that this was called for would lead astray.
+        surroundings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        dates = {"GIT_AUTHOR_DATE": EPOCH, "GIT_COMMITTER_DATE": EPOCH}
+        subprocess.run(
+            ["git", *identity, *arguments],
+            cwd=repository,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=surroundings | dates,
+        )
 
     git("init", "--quiet")
     for version in versions():

@@ -2,7 +2,12 @@
 
     metadata   what an index and pip need to know
     plugin     it loads, its API level is right, and the promises of a plugin as a whole (`wavechain.testing`)
-    STAGE      every stage with its default settings, through the conformance kit; not with --quick
+    tests      what could not be read of the plugin's own tests
+    STAGE      every stage through the conformance kit; not with --quick
+
+What the contract classes in the plugin's tests say holds here too: the settings to try, and the exceptions that they
+declare. They are found in the folder that is given, and in that of an editable install (`wavechain_cli.own_tests`). A
+stage without a contract is tried with its default settings.
 
 A folder needs not be installed: an entry point for it is made in a temporary folder on ``sys.path``.
 """
@@ -33,11 +38,13 @@ from wavechain.errors import (
 )
 from wavechain.hookspecs import ENTRY_POINT_GROUP
 from wavechain.registry import PLUGIN_API, PluginRecord, StageSpec, install_line, registry, reset
+from wavechain_cli.own_tests import OwnTests, editable_folder
 from wavechain_cli.tables import print_table
 
 if TYPE_CHECKING:
     from wavechain.stages import Stage
     from wavechain.testing.checks import Checks, Outcome
+    from wavechain.testing.contract import Contract
 
 OK, FAULTY, NOT_RUN, OLD = "ok", "faulty", "not run", "old"
 
@@ -67,14 +74,17 @@ def check_plugin(name: str, *, quick: bool, exceptions: Collection[str]) -> int:
 
     Raises  PluginError when there is no such plugin, MissingDependencyError without the packages of the kit
     """
-    _need_kit()
+    if not quick:
+        _need_kit()
     _refuse_unknown(exceptions)
     with contextlib.ExitStack() as stack:
-        folder = Path(name)
+        folder: Path | None = Path(name)
         fields: Mapping[str, Any] | None = None
-        if (folder / "pyproject.toml").is_file():
+        if folder is not None and (folder / "pyproject.toml").is_file():
             fields = _project_table(folder)
             name = stack.enter_context(_as_installed(folder, fields))
+        else:
+            folder = None
         # One that another was preferred to is somebody's choice, not a fault.
         found = [plugin for plugin in registry().plugins(name) if plugin.state != "shadowed"]
         if not found:
@@ -86,7 +96,9 @@ def check_plugin(name: str, *, quick: bool, exceptions: Collection[str]) -> int:
             lines += _metadata_lines(_fields_of(plugin) if fields is None else fields)
             lines += _plugin_lines(plugin)
             if plugin.usable:
-                for line, fault in _promises(plugin, quick=quick, exceptions=exceptions):
+                tests = OwnTests(folder or editable_folder(plugin))
+                lines += [Line("tests", file, NOT_RUN, why) for file, why in tests.troubles]
+                for line, fault in _promises(plugin, tests, quick=quick, exceptions=exceptions):
                     lines.append(line)
                     faults += [fault] if fault else []
         _print(found[0], lines, faults)
@@ -140,13 +152,24 @@ def _plugin_lines(plugin: PluginRecord) -> Iterator[Line]:
         yield Line("plugin", "api-level", OK, f"{PLUGIN_API}")
 
 
-def _promises(plugin: PluginRecord, *, quick: bool, exceptions: Collection[str]) -> Iterator[tuple[Line, str]]:
+def _promises(
+    plugin: PluginRecord, tests: OwnTests, *, quick: bool, exceptions: Collection[str]
+) -> Iterator[tuple[Line, str]]:
     from wavechain.testing.checks import PLUGIN_CHECKS, PluginSubject, examine
 
-    subject = PluginSubject(plugin.entry.partition(":")[0], plugin.name)
-    for outcome in examine(subject, PLUGIN_CHECKS, exceptions):
-        yield _line("plugin", outcome)
+    module = plugin.entry.partition(":")[0]
+    own = tests.of_plugin(module)
+    if own:
+        yield from _as_tested("plugin", own, module, exceptions)
+    else:
+        for outcome in examine(PluginSubject(module, plugin.name), PLUGIN_CHECKS, exceptions):
+            yield _line("plugin", outcome)
     for spec in () if quick else plugin.stages:
+        cls = _loaded(spec)
+        own = tests.of_stage(cls) if cls is not None else []
+        if own:
+            yield from _as_tested(spec.name, own, cls, exceptions)
+            continue
         reason, checks, subjects = _what_to_run(spec)
         if reason:
             yield Line(spec.name, "kit", NOT_RUN, reason), ""
@@ -156,10 +179,39 @@ def _promises(plugin: PluginRecord, *, quick: bool, exceptions: Collection[str])
                     yield _line(spec.name, outcome)
 
 
+def _as_tested(
+    part: str, contracts: Iterable[type[Contract]], wanted: object, exceptions: Collection[str]
+) -> Iterator[tuple[Line, str]]:
+    """What the author's contracts say of *wanted*, a stage class or an entry module: one line a promise, the worst."""
+    worst: dict[str, Outcome] = {}
+    for contract in contracts:
+        with tempfile.TemporaryDirectory(prefix="wavechain-", ignore_cleanup_errors=True) as folder:
+            for case, outcome in contract.examined(Path(folder), exceptions):
+                before = worst.get(outcome.promise)
+                if wanted in (case, type(case)) and (before is None or _badness(outcome) > _badness(before)):
+                    worst[outcome.promise] = outcome
+    for outcome in worst.values():
+        yield _line(part, outcome)
+
+
+def _badness(outcome: Outcome) -> int:
+    """A declared exception is to be seen, though other settings keep the promise; what does not concern one is not."""
+    if outcome.state == "skipped":
+        return 2 if outcome.text.startswith("declared") else 0
+    return {"kept": 1, "needless": 3, "broken": 4}[outcome.state]
+
+
 def _line(part: str, outcome: Outcome) -> tuple[Line, str]:
-    result = {"kept": OK, "broken": FAULTY, "skipped": NOT_RUN}[outcome.state]
+    result = {"kept": OK, "broken": FAULTY, "needless": FAULTY, "skipped": NOT_RUN}[outcome.state]
     note = "see below" if outcome.state == "broken" else outcome.text
     return Line(part, outcome.promise, result, note), outcome.text if outcome.state == "broken" else ""
+
+
+def _loaded(spec: StageSpec) -> type[Stage] | None:
+    try:
+        return None if spec.missing else registry().load(spec)
+    except PluginError:
+        return None
 
 
 def _what_to_run(spec: StageSpec) -> tuple[str, Checks, Any]:

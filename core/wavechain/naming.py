@@ -56,7 +56,7 @@ def collect(arguments: Sequence[str]) -> list[Input]:
         if argument == "-":
             inputs = [Input(path, path)]
         elif path.is_dir():
-            inputs = [Input(file, path) for file in _audio_below(path)]
+            inputs = [Input(file, path) for file in audio_below(path)]
             if not inputs:
                 raise UnreadableError(f"{argument}: holds no audio files.", hint="another folder.")
         elif not path.exists() and glob.has_magic(argument):
@@ -72,7 +72,8 @@ def collect(arguments: Sequence[str]) -> list[Input]:
     return list(found.values())
 
 
-def _audio_below(folder: Path) -> list[Path]:
+def audio_below(folder: Path) -> list[Path]:
+    """Every file in *folder* and below that some loader reads, sorted; hidden ones are left out."""
     suffixes = registry().suffixes("loader")
     return sorted(
         path

@@ -167,6 +167,20 @@ class WholeEffect(Effect):
         return spec
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What the rows of features are (their last axis but time), for pictures and files.
+
+    hz     the frequency that each stands for; none where they are no frequencies
+    scale  ``amplitude`` or ``power``, which pictures show in dB; ``as-is`` for all else
+    unit   of the values, as shown to a person
+    """
+
+    hz: tuple[float, ...] = ()
+    scale: Literal["amplitude", "power", "as-is"] = "as-is"
+    unit: str = ""
+
+
 class FeatureTransform(StreamStage):
     """Audio to features.
 
@@ -178,6 +192,10 @@ class FeatureTransform(StreamStage):
     def inverse(self, spec: Spec) -> Processor:
         """A processor from features of *spec* (made by this transform) back to audio."""
         raise NotImplementedError(f"{self.stage_name()} has no inverse")
+
+    def rows(self, spec: Spec) -> Rows:
+        """What the rows of its features are, for audio of *spec*."""
+        return Rows()
 
 
 class Model(StreamStage):

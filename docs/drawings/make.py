@@ -176,8 +176,8 @@ def latency() -> Drawing:
     drawing.bracket(place(8), place(middle), raw_base - 62, f"latency = {late}")
     for base, name, note, values, colour, height in (
         (100, "the input", f"{before.frames} steps", before.waveform[0], BLUE, 46),
-        (raw_base, "process() returns", f"{raw.shape[-1]} steps", raw[0], ORANGE, 46 * 6),
-        (290, "what you get", f"{after.frames} steps", after.waveform[0], GREEN, 46 * 6),
+        (raw_base, "process() returns", f"{raw.shape[-1]} steps", raw[0], ORANGE, 46 * 5),
+        (290, "what you get", f"{after.frames} steps", after.waveform[0], GREEN, 46 * 5),
     ):
         drawing.text(20, base - 14, name, weight="bold")
         drawing.text(20, base + 4, note, colour=MUTED, size=12)
@@ -205,12 +205,16 @@ def context() -> Drawing:
         processor = window_of(spec, left=reach, right=reach, core=core)
         return np.concatenate([processor.process(waveform), processor.flush()], axis=-1)[0]
 
-    level = answer(np.ones((1, length), np.float32))
-    moved = np.array([answer(np.ones((1, length), np.float32) + np.eye(length, dtype=np.float32)[n]) != level
-                      for n in range(length)])  # fmt: skip
+    ones = np.ones((1, length), np.float32)
+    moved = np.zeros((length, length), bool)
+    for step in range(length):
+        for other in (2.0, 0.5):
+            changed = ones.copy()
+            changed[0, step] = other
+            moved[step] |= answer(changed) != answer(ones)
     drawing = Drawing(226 + 9 * length, f"Windows of {reach} + {core} + {reach} steps, and what depends on what")
-    cell = 16
-    place = steps_from(236, cell)
+    cell = 14
+    place = steps_from(220, cell)
     drawing.text(20, 26, "what compute() sees", weight="bold")
     for row, window in enumerate(seen):
         y = 40 + 32 * row
@@ -346,7 +350,7 @@ def transform() -> Drawing:
     x = left + event * scale
     drawing.line(x, 104, x, 50, width=2, colour=BLUE)
     drawing.dot(x, 50, radius=4)
-    drawing.line(x, 110, x, 262, colour=BLUE, dashed=True)
+    drawing.line(x, 142, x, 252, colour=BLUE, dashed=True)
     drawing.text(20, 208, "its columns", weight="bold")
     drawing.text(20, 225, f"one every {hop} frames,", colour=MUTED, size=12)
     drawing.text(20, 241, f"each hears {n_fft}", colour=MUTED, size=12)
@@ -440,15 +444,15 @@ def which_kind() -> Drawing:
         ("Does it make features out of sound?", "transform"),
     )
     helpers = (
-        ("that sample alone", "pointwise"),
+        ("the sample of that instant", "pointwise"),
         ("the past", "Processor"),
         ("a little of the future", "Processor, latency"),
         ("both sides", "Window"),
         ("how the signal is cut", "FixedBlocks"),
         ("a number about all of it", "MeasuredEffect"),
-        ("every other sample", "WholeEffect"),
+        ("every sample there is", "WholeEffect"),
     )
-    drawing = Drawing(648, "Which kind of stage do I need?")
+    drawing = Drawing(618, "Which kind of stage do I need?")
     left, wide = 60, 320
     for row, (question, kind) in enumerate(questions):
         y = 24 + 58 * row
@@ -468,7 +472,7 @@ def which_kind() -> Drawing:
     for row, (answer, helper) in enumerate(helpers):
         top = y + 78 + 30 * row
         drawing.text(left + 16, top + 18, answer)
-        drawing.line(left + 190, top + 13, 412, top + 13, colour=LINE, width=1.5, arrow=True)
+        drawing.line(left + 205, top + 13, 412, top + 13, colour=LINE, width=1.5, arrow=True)
         drawing.box(420, top, 262, 25, fill=PALE, radius=4)
         drawing.text(432, top + 17, helper, code=True, size=12)
     return drawing

@@ -23,6 +23,7 @@ from wavechain import (
     param,
     pointwise,
 )
+from wavechain.errors import SpecMismatchError
 from wavechain.processors import Pending, join
 
 
@@ -517,6 +518,8 @@ class FineFrames(FeatureTransform):
         return self._Forward(self, spec)
 
     def inverse(self, spec: Spec) -> Processor:
+        if spec.kind != "columns" or spec.shape[1:] != (HOP,):
+            raise SpecMismatchError(f"columns of {HOP} are expected, not {spec}.")
         return self._Back(spec)
 
 
@@ -532,6 +535,7 @@ class InverseIsShifted(FineFrames):
             return self.late.process(super().process(block))
 
     def inverse(self, spec: Spec) -> Processor:
+        super().inverse(spec)
         return self._Shifted(spec)
 
 
@@ -545,7 +549,64 @@ class InverseDependsOnBlocks(FineFrames):
             return wave
 
     def inverse(self, spec: Spec) -> Processor:
+        super().inverse(spec)
         return self._Faded(spec)
+
+
+class InverseTakesAnything(FineFrames):
+    """Finds out that the columns are not its own when the sound is there."""
+
+    def inverse(self, spec: Spec) -> Processor:
+        return self._Back(spec)
+
+
+class InverseLeaks(FineFrames):
+    """Keeps every column it has turned back."""
+
+    class _Keeping(FineFrames._Back):
+        def __init__(self, spec: Spec) -> None:
+            super().__init__(spec)
+            self.seen: list[Block] = []
+
+        def process(self, block: Block) -> Block:
+            self.seen.append(block)
+            return super().process(block)
+
+    def inverse(self, spec: Spec) -> Processor:
+        super().inverse(spec)
+        return self._Keeping(spec)
+
+
+class FineApproximation(FineFrames):
+    """Comes back upside down, which few ears can tell."""
+
+    inverse_kind: ClassVar[Any] = "approximate"
+    factor: ClassVar[float] = -1.0
+    late: ClassVar[int] = 0
+
+    class _Rough(FineFrames._Back):
+        def __init__(self, spec: Spec, factor: float, late: int) -> None:
+            super().__init__(spec)
+            self.factor, self.held = np.float32(factor), Late(self.spec, late)
+
+        def process(self, block: Block) -> Block:
+            return self.held.process(self.factor * super().process(block))
+
+    def inverse(self, spec: Spec) -> Processor:
+        super().inverse(spec)
+        return self._Rough(spec, self.factor, self.late)
+
+
+class ApproximatesNothing(FineApproximation):
+    """Comes back 60 dB down."""
+
+    factor: ClassVar[float] = 0.001
+
+
+class ApproximatesLater(FineApproximation):
+    """Comes back a twentieth of a second late."""
+
+    late: ClassVar[int] = 2400
 
 
 class WithoutRecipe(FineFrames):
@@ -568,6 +629,48 @@ class FineModel(Model):
     def sample(self, seconds: float, *, seed: int) -> Audio:
         wave = np.random.default_rng(seed).uniform(-0.1, 0.1, round(seconds * 16_000))
         return Audio.of(wave.astype(np.float32), 16_000)
+
+
+class FineSampler(Model):
+    """Hums by a seed, and takes no sound."""
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"sample"})
+
+    def open(self, spec: Spec) -> Processor:
+        raise NotImplementedError
+
+    def sample(self, seconds: float, *, seed: int) -> Audio:
+        return FineModel().sample(seconds, seed=seed)
+
+
+class ModelIsLate(FineModel):
+    """Its network looks ahead by 64 frames, which nobody takes off."""
+
+    def open(self, spec: Spec) -> Processor:
+        return Late(spec, 64)
+
+
+class ModelOfHalfTheSound(FineModel):
+    """Gives every second frame only."""
+
+    class _Half(Processor):
+        done = 0
+
+        def process(self, block: Block) -> Block:
+            start, self.done = self.done % 2, self.done + block.shape[-1]
+            return np.ascontiguousarray(block[:, start::2])
+
+    def open(self, spec: Spec) -> Processor:
+        return self._Half(spec.with_length(None if spec.length is None else -(-spec.length // 2)))
+
+
+class ModelOfOtherColumns(FineModel):
+    """Weighs 64 bins, and finds out later that there are others."""
+
+    accepts: ClassVar[tuple[str, ...]] = ("columns",)
+
+    def open(self, spec: Spec) -> Processor:
+        return pointwise(spec, lambda block: block * np.ones((1, HOP, 1), np.float32))
 
 
 class SamplesByChance(FineModel):

@@ -62,11 +62,17 @@ EFFECTS = {
 TRANSFORMS = {
     faulty.InverseIsShifted: {"inverse-comes-back"},
     faulty.InverseDependsOnBlocks: {"inverse-streamed-is-whole"},
+    faulty.InverseTakesAnything: {"mismatch-refused"},
+    faulty.InverseLeaks: {"inverse-bounded-memory"},
+    faulty.ApproximatesNothing: {"inverse-comes-back"},
+    faulty.ApproximatesLater: {"inverse-comes-back"},
     faulty.WithoutRecipe: {"features-described"},
 }
 MODELS = {
     faulty.SamplesByChance: {"samples-from-the-seed"},
     faulty.CannotSample: {"capabilities-true"},
+    faulty.ModelIsLate: {"process-keeps-time", "latency-by-impulse"},
+    faulty.ModelOfHalfTheSound: {"process-keeps-time", "latency-by-impulse"},
 }
 FINE = {
     faulty.Fine: STREAM_CHECKS,
@@ -75,7 +81,9 @@ FINE = {
     faulty.FineNoise: STREAM_CHECKS,
     faulty.FineEcho: STREAM_CHECKS,
     faulty.FineFrames: TRANSFORM_CHECKS,
+    faulty.FineApproximation: TRANSFORM_CHECKS,
     faulty.FineModel: MODEL_CHECKS,
+    faulty.FineSampler: MODEL_CHECKS,
 }
 
 
@@ -115,6 +123,12 @@ def test_a_faulty_transform_is_called_what_it_is(fault):
 def test_a_faulty_model_is_called_what_it_is(fault):
     found = reports(fault(), MODEL_CHECKS)
     assert set(found) == MODELS[fault], "\n".join(found.values())
+
+
+def test_a_model_that_takes_features_must_know_its_own():
+    subject = Subject(faulty.ModelOfOtherColumns(), before=[faulty.FineFrames()], examples=5)
+    found = {outcome.promise for outcome in examine(subject, MODEL_CHECKS) if outcome.state == "broken"}
+    assert found == {"mismatch-refused"}
 
 
 def test_the_smallest_input_that_shows_a_fault_is_reported():

@@ -1,7 +1,8 @@
 """Reads the pages and does what they say, in a folder with a few recordings.
 
 ```console   lines after ``$`` are run, a page's blocks one after the other; what stands below a line is its output,
-             in which ``...`` stands for anything. A command that fails is followed by ``$ echo $?``.
+             in which ``...`` stands for anything. A command that fails is followed by ``$ echo $?``, or by an answer
+             that says so. After ``$ pip install -e .``, what follows is run in processes of their own.
 ```python    run, or with ``>>>`` compared with what comes out; a page's blocks share their names
 ```toml      read as what it is; after the comment ``file: NAME`` any block is also written to that file
 ```sh        not run: these lines install things (`test_docs_snippets` sees that they do nothing else)
@@ -20,6 +21,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +38,7 @@ ROOTS = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))["t
     "pythonpath"
 ]
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+FAILURE = re.compile(r"^(error: |\d+ failed)", re.MULTILINE)
 LOOSE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -108,6 +111,8 @@ class Reader:
     page: str = ""
     names: dict[str, object] = field(default_factory=dict)
     status: int = 0
+    outside: bool = False
+    with_pip: bool = False
 
     def read(self, page: Path) -> None:
         self.page = page.name
@@ -139,12 +144,40 @@ class Reader:
             if command == "echo $?":
                 output, status = f"{self.status}\n", 0
             else:
-                output, status = typed(command)
+                output, status = self.answer(command)
                 self.status = status
             if expected.strip() and not doctest.OutputChecker().check_output(expected, output, LOOSE):
                 pytest.fail(f"{block.place}\n$ {command}\nexpected\n{expected}\ngot\n{output}")
-            if status and not expected.startswith("error: "):
+            if status and not FAILURE.search(expected):
                 pytest.fail(f"{block.place}: {command} ends with exit code {status}\n{output}")
+
+    def answer(self, command: str) -> tuple[str, int]:
+        if command.startswith("cd "):
+            os.chdir(command.removeprefix("cd "))
+            return "", 0
+        if command == "pip install -e ." and not self.with_pip:
+            self.outside = True
+            install_here()
+            return "", 0
+        return in_shell(command) if self.outside else typed(command)
+
+
+def install_here() -> None:
+    """What ``pip install -e .`` does: the metadata of the wheel where imports look, and a link to the source."""
+    site = Path.cwd().parent / "site"
+    site.mkdir()
+    build = "import sys, hatchling.build; hatchling.build.build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", build, str(site)], check=True, capture_output=True)
+    with zipfile.ZipFile(next(site.glob("*.whl"))) as wheel:
+        wheel.extractall(site, [name for name in wheel.namelist() if ".dist-info/" in name])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(site), str(Path.cwd() / "src"), os.environ["PYTHONPATH"]])
+
+
+def in_shell(command: str) -> tuple[str, int]:
+    done = subprocess.run(
+        ["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return done.stdout, done.returncode
 
 
 def typed(command: str) -> tuple[str, int]:
@@ -159,10 +192,7 @@ def typed(command: str) -> tuple[str, int]:
         with contextlib.redirect_stdout(io.StringIO()) as output:
             runpy.run_path(words[1], run_name="__main__")
         return output.getvalue(), 0
-    done = subprocess.run(
-        ["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    return done.stdout, done.returncode
+    return in_shell(command)
 
 
 @pytest.fixture
@@ -173,7 +203,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
     monkeypatch.chdir(folder)
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, command in (("wavechain", "-m wavechain_cli.app"), ("python", "")):
+    for name, command in (("wavechain", "-m wavechain_cli.app"), ("python", ""), ("pytest", "-m pytest")):
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)

@@ -128,3 +128,16 @@ def test_register_has_no_other_method():
 def test_every_kind_state_and_reserved_name_is_on_the_page():
     for word in (*KINDS, *get_args(State), *RESERVED):
         assert f"`{word}`" in TEXT, word
+
+
+def test_what_the_page_points_to_in_the_complete_examples_is_there():
+    section = TEXT.split("## Two complete examples\n")[1].split("\n## ")[0]
+    for plugin, table in re.findall(r"^`(wavechain-\w+)`, .*?\n\n((?:\|.*\n)+)", section, flags=re.M):
+        project = HOUSE / "tests" / "third_party" / plugin
+        rows = re.findall(r"^\| (`.*?) \|", table, flags=re.M)
+        assert rows
+        for named in (re.findall(r"`([^`]+)`", row) for row in rows):
+            files = [path for name in named if "." in name for path in (project.rglob(name))]
+            assert len(files) == sum("." in name for name in named), named
+            classes = [name for name in named if "." not in name]
+            assert all(f"class {name}(" in files[0].read_text(encoding="utf-8") for name in classes), named

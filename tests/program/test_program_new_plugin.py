@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -15,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from wavechain.registry import register, registry, reset
-from wavechain_cli import authoring
+from wavechain.testing.checks import isolation
+from wavechain_cli import authoring, template_remote
 
 pytest.importorskip("copier")
 
@@ -31,6 +33,7 @@ def forgotten():
     for name in set(sys.modules) - before:
         if name.startswith("wavechain_warble"):
             del sys.modules[name]
+    isolation._worker.cache_clear()  # its process remembers modules too
     reset()
 
 
@@ -186,6 +189,59 @@ def test_a_promise_not_made_by_design_can_be_left_out(warble, wavechain):
     assert "no promise is called 'silence'" in wavechain("plugins", "check", warble, "--except", "silence").err
 
 
+def except_in_its_tests(warble: Path, promise: str) -> None:
+    line = f'    exceptions = {{"{promise}": "A soft hum is what people buy it for."}}\n'
+    change(
+        warble / "tests" / "test_effect.py",
+        "class TestWarble(EffectContract):\n",
+        f"class TestWarble(EffectContract):\n{line}",
+    )
+
+
+def test_the_exceptions_that_its_tests_declare_hold_in_the_check_too(warble, wavechain):
+    change(warble / "src" / "wavechain_warble" / "effect.py", "return block * gain", "return block + np.float32(0.001)")
+    assert result_of(wavechain("plugins", "check", warble).out, "warble", "silence-stays-silent") == "faulty"
+    except_in_its_tests(warble, "silence-stays-silent")
+    said = wavechain("plugins", "check", warble)
+    assert said.code == 0, said.out
+    assert result_of(said.out, "warble", "silence-stays-silent") == "not run"
+    assert "A soft hum is what people" in " ".join(said.out.split())
+
+
+def test_an_exception_that_nothing_needs_is_a_fault(warble, wavechain):
+    except_in_its_tests(warble, "silence-stays-silent")
+    said = wavechain("plugins", "check", warble)
+    assert said.code == 3
+    assert result_of(said.out, "warble", "silence-stays-silent") == "faulty"
+    assert "take it out" in " ".join(said.out.split())
+
+
+def test_tests_that_cannot_be_read_are_named_and_the_rest_is_checked(warble, wavechain):
+    (warble / "tests" / "test_more.py").write_text("import surely_not_installed\n", encoding="utf-8")
+    said = wavechain("plugins", "check", warble)
+    assert said.code == 0
+    assert "test_more.py" in said.out
+    assert "No module named 'surely_not_installed'" in " ".join(said.out.split())
+    assert result_of(said.out, "warble", "streamed-is-whole") == "ok"
+
+
+def test_a_loader_is_tried_on_the_files_that_its_tests_make(wavechain, tmp_path):
+    wavechain("plugins", "new", "warble", "--kind", "loader", "--folder", tmp_path)
+    said = wavechain("plugins", "check", tmp_path / "wavechain-warble")
+    assert said.code == 0, said.out
+    assert result_of(said.out, "warble", "samples-are-true") == "ok"
+
+
+def test_a_model_whose_plugin_loads_what_is_heavy_is_told_so(wavechain, tmp_path):
+    wavechain("plugins", "new", "warble", "--kind", "model", "--folder", tmp_path)
+    entry = tmp_path / "wavechain-warble" / "src" / "wavechain_warble" / "__init__.py"
+    change(entry, "from typing", "import numpy as np\n\nfrom typing")
+    said = wavechain("plugins", "check", tmp_path / "wavechain-warble")
+    assert said.code == 3
+    assert result_of(said.out, "warble", "entry-module-light") == "faulty"
+    assert result_of(said.out, "warble", "process-keeps-time") == "ok"
+
+
 def test_a_stage_that_must_be_told_something_is_not_run_and_the_report_says_so(warble, wavechain):
     change(warble / "src" / "wavechain_warble" / "effect.py", "param(5.0, unit", "param(unit")
     said = wavechain("plugins", "check", warble)
@@ -234,18 +290,17 @@ def test_an_installed_plugin_is_checked_by_name_and_an_unknown_one_refused(wavec
     assert "Try: transforms." in said.err
 
 
+def commit(project: Path) -> None:
+    for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "mine"]):
+        identity = ("-c", "user.name=author", "-c", "user.email=author@localhost", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *identity, *arguments], cwd=project, check=True, capture_output=True)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git") is None, reason="copier needs git to update")
 def test_an_update_brings_what_is_new_and_keeps_what_the_author_wrote(warble, wavechain, tmp_path, monkeypatch):
-    def git(*arguments: str) -> None:
-        identity = ("-c", "user.name=author", "-c", "user.email=author@localhost", "-c", "commit.gpgsign=false")
-        subprocess.run(["git", *identity, *arguments], cwd=warble, check=True, capture_output=True)
-
     change(warble / "README.md", "A tremolo for wavechain.", "A wobble of my own.")
-    git("init", "--quiet")
-    git("add", "--all")
-    git("commit", "--quiet", "--message", "mine")
-
+    commit(warble)
     later = tmp_path / "template"
     shutil.copytree(authoring.TEMPLATE, later)
     shutil.copytree(later / "v1", later / "v2")
@@ -260,11 +315,56 @@ def test_an_update_brings_what_is_new_and_keeps_what_the_author_wrote(warble, wa
     assert "## The licence" in readme
     answers = (warble / ".copier-answers.yml").read_text()
     assert "_commit: v2" in answers
-    assert "_src_path: wavechain:plugin-template.git" in answers
+    assert "_src_path: wavechain::plugin-template.git" in answers
 
     said = wavechain("plugins", "update", warble)
     assert said.code == 3
     assert "git commit" in said.err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt" or shutil.which("git") is None, reason="git runs a shell script as its helper")
+def test_bare_copier_finds_the_template_where_wavechain_is_installed(warble, tmp_path):
+    """As from a shell: the helper is a program on the PATH, here one whose template has a second version."""
+    change(warble / "README.md", "A tremolo for wavechain.", "A wobble of my own.")
+    commit(warble)
+    later = tmp_path / "template"
+    shutil.copytree(authoring.TEMPLATE, later)
+    shutil.copytree(later / "v1", later / "v2")
+    change(later / "v2" / "project" / ".gitignore.jinja", "build/\n", "build/\n.ruff_cache/\n")
+    helper = tmp_path / "bin" / "git-remote-wavechain"
+    helper.parent.mkdir()
+    code = f"from pathlib import Path; from wavechain_cli import authoring; authoring.TEMPLATE = Path({str(later)!r})"
+    helper.write_text(f"""#!{sys.executable}\n{code}\nfrom wavechain_cli.template_remote import main\nmain()\n""")
+    helper.chmod(0o755)
+
+    def copier_update(path: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "copier", "update", "--defaults", "--quiet"],
+            cwd=warble,
+            env={**os.environ, "PATH": path, "COPIER_CACHE_DIR": str(tmp_path / "cache")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    alone = tmp_path / "git-alone"
+    alone.mkdir()
+    (alone / "git").symlink_to(str(shutil.which("git")))
+    without = copier_update(str(alone))
+    assert without.returncode
+    assert "remote-wavechain" in without.stderr
+    done = copier_update(f"{helper.parent}{os.pathsep}{os.environ['PATH']}")
+    assert done.returncode == 0, done.stderr
+    assert ".ruff_cache/" in (warble / ".gitignore").read_text()
+    assert "A wobble of my own." in (warble / "README.md").read_text()
+    assert "_commit: v2" in (warble / ".copier-answers.yml").read_text()
+
+
+def test_the_installed_program_is_the_helper_that_the_address_names():
+    (program,) = importlib.metadata.entry_points(group="console_scripts", name="git-remote-wavechain")
+    assert program.load() is template_remote.main
+    assert authoring.ADDRESS == "wavechain::"
 
 
 def test_what_was_not_made_from_the_template_cannot_be_updated(wavechain, tmp_path):

@@ -215,7 +215,7 @@ def test_pip_installs_them_into_an_empty_environment(wheels, folder):
     assert states()["rubberband"] == f"unavailable {INSTALL_LINE}"
     pip("install", f"{wheels['wavechain-rubberband']}[engine]")
     assert states()["rubberband"] == "loaded"
-    assert run("plugins", "check", "rubberband").returncode == 0
+    assert run("plugins", "check", "rubberband", "--quick").returncode == 0
     assert "Duration of the output" in run("stages", "describe", "time-stretch").stdout
 
     chain = ("-s", "time-stretch:factor=1.5", "-s", "transpose:semitones=-3", "-s", "loudness:target_lufs=-16")

@@ -70,11 +70,12 @@ class StreamContract(_StageContract):
 
     def _subject(self, case: Chainable, folder: Path) -> Subject:
         number = next(number for number, each in enumerate(self._cases()) if each is case)
-        return _subject_of(type(self), number)
+        contract: Any = type(self)
+        return _subject_of(contract, number)
 
 
 @lru_cache(maxsize=8)
-def _subject_of(contract: type[StreamContract], number: int) -> Subject:
+def _subject_of(contract: Any, number: int) -> Subject:
     """One for all checks of a case: what plain music becomes is found out once."""
     return Subject(contract._cases()[number], contract.before, contract.audio, contract.examples)
 

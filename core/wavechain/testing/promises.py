@@ -138,6 +138,15 @@ PROMISES: dict[str, tuple[str, str]] = {
         "check the centring of windows and what flush() adds; declare inverse_kind = "
         '"approximate" where it cannot be exact.',
     ),
+    "mismatch-refused": (
+        "features of another kind or shape are refused when the stream is opened, before any sound",
+        "compare spec.kind, spec.shape and spec.rate with what is expected; raise SpecMismatchError in open() and "
+        "inverse(), not in process().",
+    ),
+    "inverse-bounded-memory": (
+        "the memory of the inverse does not grow with the length of the stream",
+        "hand out what no later column reaches, and drop it.",
+    ),
     "inverse-streamed-is-whole": (
         "however the features are cut into blocks, the inverse gives the same",
         "keep what overlaps into the next block in the processor.",
@@ -145,6 +154,10 @@ PROMISES: dict[str, tuple[str, str]] = {
     "capabilities-true": (
         "the model can do what its capabilities say",
         'choose among "sample", "process", "encode", "decode", and write the methods for those named.',
+    ),
+    "process-keeps-time": (
+        "what a model processes is as long as it was, and what happens in it happens at the same instant",
+        "declare the delay of the network as latency; feed it context, and cut its output to what was asked for.",
     ),
     "samples-from-the-seed": (
         "sample() depends on its seed alone, and gives the seconds that were asked for",

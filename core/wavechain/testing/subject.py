@@ -13,7 +13,7 @@ import numpy as np
 
 from wavechain.audio import Audio
 from wavechain.output import OutputOptions
-from wavechain.stages import Loader, Stage, Writer
+from wavechain.stages import Loader, Model, Stage, Writer
 from wavechain.stream import Block
 from wavechain.testing.playing import Crashed, Played, Refused, Signal, play
 from wavechain.testing.promises import BrokenPromise, NotApplicable
@@ -60,6 +60,8 @@ class Subject:
     @property
     def input(self) -> Signal:
         """The sound it is tried on. Raises BrokenPromise when it takes no channel count at all."""
+        if isinstance(self.stage, Model) and not self.stage.capabilities - {"sample"}:
+            raise NotApplicable("it takes no sound: its capabilities name no process, encode or decode")
         if self._input is None:
             self._input = self._found_input()
         if self._crash is not None:
@@ -68,10 +70,12 @@ class Subject:
 
     def runs(self) -> None:
         """Raises Crashed where the stage fails on plain music."""
-        with contextlib.suppress(NotApplicable):
+        try:
             _ = self.input
-        if self._crash is not None:
-            raise self._crash
+        except NotApplicable:
+            if self._crash is None:
+                raise
+            raise self._crash from None
 
     @property
     def other(self) -> Signal:

@@ -24,21 +24,24 @@ import shutil
 import sys
 import tarfile
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import sound_measures
 import soundfile
 import soxr
-from debian_packages import PackagedFile, PackageError, audio_files, is_allowed
+from debian_packages import PackagedFile, PackageError, audio_files, is_allowed, version_of
 from sound_measures import (
     Waveform,
     bandwidth_hz,
     clipped_share,
     content_hash,
     cuts,
-    frame_levels_dbfs,
     is_steady,
     joined,
     level_dbfs,
@@ -47,12 +50,14 @@ from sound_measures import (
     trimmed,
 )
 
+T = TypeVar("T")
+R = TypeVar("R")
 KINDS = ("speech", "music", "noise")
 LONGEST_SECONDS = 30.0
 FULL_BAND_HZ = 15_000
 MIN_SECONDS = {"speech": 0.4, "music": 8.0, "noise": 0.25}
 JOIN_BELOW_SECONDS = 10.0  # shorter recordings of one voice or folder are joined
-MIN_RATE = 16_000
+MIN_RATE = {"speech": 16_000, "music": 32_000, "noise": 11_025}
 SILENT_DBFS = -60.0
 CLIPPED_SHARE = 0.002
 NOISY_SPEECH_DB = 30.0  # a clean recording has pauses at least this far under its loud parts
@@ -106,11 +111,8 @@ SOURCES: dict[str, list[Rule]] = {
     "warzone2100-music": [Rule("music", r"/music/")],
     "naev-data": [Rule("music", r"/snd/music/"), Rule("noise", r"/snd/sounds/")],
     "planetblupi-music-ogg": [Rule("music", r"/music/")],
-    "drascula-music": [Rule("music", r"")],
     "lebiniou-data": [Rule("music", r"")],
-    "openclonk-data": [Rule("music", r"/Music")],
     "supertuxkart-data": [Rule("music", r"/music/"), Rule("noise", r"/sfx/")],
-    "hydrogen-drumkits-effects": [Rule("music", r"GuitarStrums")],
     "0ad-data": [
         Rule("music", r"/audio/music/"),
         Rule("noise", r"/audio/(ambient|attack|actor/(gate|ship|singlesteps|fauna|human/movement|mounted))/"),
@@ -121,6 +123,13 @@ SOURCES: dict[str, list[Rule]] = {
     "searchandrescue-data": [Rule("noise", r"/sounds/")],
     "colobot-common-sounds": [Rule("noise", r"/sounds/"), Rule("music", r"/music/")],
     "bucklespring-data": [Rule("noise", r"/wav/")],
+}
+
+# Packages with fitting sound that are not used at all.
+REFUSED = {
+    "drascula-music": "its own licence lets nobody charge for it",
+    "hydrogen-drumkits-effects": "the copyright file names the packed kits, not the recordings that are installed",
+    "openclonk-data": "one copyright text for all, with several licences: none is named for the music",
 }
 
 
@@ -159,14 +168,15 @@ def main(arguments: list[str] | None = None) -> int:
             print(error, file=sys.stderr)
     usable, refused = without_duplicates(found)
     chosen = chosen_within(usable, wanted)
-    partial = options.out.with_name(options.out.name + ".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    manifest = write_corpus(chosen, partial, options.jobs, mono_music=options.mono_music)
-    (partial / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-    (partial / "refused.json").write_text(json.dumps([asdict(one) for one in refused], indent=1, ensure_ascii=False))
+    unfinished = options.out.with_name(options.out.name + ".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    manifest = write_corpus(chosen, unfinished, options.jobs, mono_music=options.mono_music)
+    manifest["packages"] = {name: version_of(name, options.work) for name in sorted({one.package for one in chosen})}
+    (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    (unfinished / "refused.json").write_text(json.dumps([asdict(one) for one in refused], indent=1, ensure_ascii=False))
     if options.max_mib:
-        write_packs(partial, manifest["files"], options.max_mib)
-    partial.rename(options.out)
+        write_packs(unfinished, manifest["files"], options.max_mib)
+    unfinished.rename(options.out)
     print(summary(manifest, refused))
     return 0
 
@@ -203,14 +213,24 @@ def ruled(package: str, path: str) -> tuple[str, str] | None:
 def measured_package(package: str, work: Path, jobs: int) -> list[Measured]:
     """Every file of *package* that a rule takes, measured; the measures are kept in the work folder."""
     refuse_test_packages([package])
-    cache = work / "measures" / f"{package}.json"
+    settings = repr((SOURCES[package], MIN_SECONDS, MIN_RATE, SILENT_DBFS, CLIPPED_SHARE, NOISY_SPEECH_DB)).encode()
+    key = hashlib.sha1(settings + Path(sound_measures.__file__).read_bytes()).hexdigest()[:10]
+    cache = work / "measures" / f"{package}-{key}.json"
+    sources = audio_files(package, work)
     if cache.exists():
-        return [Measured(**one) for one in json.loads(cache.read_text())]
-    with ProcessPoolExecutor(jobs) as pool:
-        found = [one for one in pool.map(measured_file, audio_files(package, work), chunksize=8) if one]
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    cache.write_text(json.dumps([asdict(one) for one in found], ensure_ascii=False))
-    return found
+        found = [Measured(**one) for one in json.loads(cache.read_text())]
+    else:
+        found = [one for one in mapped(measured_file, sources, jobs) if one]
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.write_text(json.dumps([asdict(one) for one in found], ensure_ascii=False))
+    licences = {source.path: source.licence for source in sources}
+    return [licensed(one, licences[one.path]) for one in found]
+
+
+def licensed(one: Measured, licence: str) -> Measured:
+    """*one* under *licence*, refused when that does not allow the use."""
+    refusal = one.refusal if is_allowed(licence) else f"licence {licence}"
+    return replace(one, licence=licence, refusal=refusal)
 
 
 def refuse_test_packages(packages: list[str]) -> None:
@@ -224,13 +244,11 @@ def measured_file(source: PackagedFile) -> Measured | None:
         return None
     kind, voice = rule
     base = Measured(source.package, source.path, str(source.file), source.licence, kind, voice)
-    if not is_allowed(source.licence):
-        return Measured(**{**asdict(base), "refusal": f"licence {source.licence}"})
     try:
         waveform, sample_rate = decoded(source.file)
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        return Measured(**{**asdict(base), "refusal": f"cannot be decoded: {error}"})
-    return Measured(**{**asdict(base), **measures(waveform, sample_rate, kind)})
+        return replace(base, refusal=f"cannot be decoded: {error}")
+    return replace(base, **measures(waveform, sample_rate, kind))
 
 
 def measures(waveform: Waveform, sample_rate: int, kind: str) -> dict[str, object]:
@@ -247,7 +265,7 @@ def measures(waveform: Waveform, sample_rate: int, kind: str) -> dict[str, objec
         "snr_db": round(snr_db(waveform, sample_rate), 1),
         "sha1": content_hash(waveform),
     }
-    if sample_rate < MIN_RATE:
+    if sample_rate < MIN_RATE[kind]:
         return {**result, "refusal": f"sample rate {sample_rate} Hz"}
     if sound.shape[-1] < MIN_SECONDS[kind] * sample_rate and not (kind == "music" and result["seconds"] >= 1):
         return {**result, "refusal": f"too short: {result['seconds']} s"}
@@ -276,7 +294,7 @@ def without_duplicates(found: list[Measured]) -> tuple[list[Measured], list[Meas
             refused.append(one)
         elif one.sha1 in first:
             twin = first[one.sha1]
-            refused.append(Measured(**{**asdict(one), "refusal": f"duplicate of {twin.package}:{twin.path}"}))
+            refused.append(replace(one, refusal=f"duplicate of {twin.package}:{twin.path}"))
         else:
             first[one.sha1] = one
             usable.append(one)
@@ -336,18 +354,13 @@ def split_of(group: str) -> str:
 def write_corpus(chosen: list[Measured], out: Path, jobs: int, *, mono_music: bool) -> dict[str, object]:
     for kind in KINDS:
         (out / kind).mkdir(parents=True)
-    with ProcessPoolExecutor(jobs) as pool:
-        work = [(batch, out, mono_music) for batch in batches(chosen)]
-        entries = [entry for written in pool.map(_write_batch, work, chunksize=4) for entry in written]
+    write = partial(written_batch, out=out, mono_music=mono_music)
+    entries = [entry for written in mapped(write, batches(chosen), jobs) for entry in written]
     entries.sort(key=lambda entry: entry["file"])
     return {"version": 1, "full_band_hz": FULL_BAND_HZ, "files": entries}
 
 
-def _write_batch(work: tuple[list[Measured], Path, bool]) -> list[dict[str, object]]:
-    return written_batch(*work)
-
-
-def written_batch(batch: list[Measured], out: Path, mono_music: bool) -> list[dict[str, object]]:
+def written_batch(batch: list[Measured], out: Path, *, mono_music: bool) -> list[dict[str, object]]:
     """Writes one batch as pieces of at most 30 seconds, and returns their manifest entries."""
     kind, group = batch[0].kind, batch[0].sha1
     random = np.random.default_rng(int(group[:12], 16))
@@ -424,6 +437,15 @@ def write_packs(out: Path, entries: list[dict[str, object]], max_mib: float) -> 
         listing.unlink()
 
 
+def mapped(function: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[R]:
+    """*function* of each item in order, in *jobs* processes; in this one when that is 1."""
+    if jobs == 1:
+        yield from map(function, items)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(function, items, chunksize=4)
+
+
 # Reporting ------------------------------------------------------------------------------------------------------------
 
 
@@ -450,7 +472,7 @@ def summary(manifest: dict[str, object], refused: list[Measured]) -> str:
 
 
 def print_licences(packages: list[str], work: Path) -> int:
-    """A Markdown table: package, version-free name, kinds, files, licences, and whether they are used."""
+    """A Markdown table: package, kind, files, licence, and whether they may be used; then the packages left out."""
     print("| package | used as | files | licence | taken |\n|---|---|---|---|---|")
     for package in packages:
         found = Counter()
@@ -460,6 +482,10 @@ def print_licences(packages: list[str], work: Path) -> int:
                 found[rule[0], source.licence] += 1
         for (kind, licence), count in sorted(found.items()):
             print(f"| {package} | {kind} | {count} | {licence} | {'yes' if is_allowed(licence) else 'no'} |")
+    for package, reason in sorted(REFUSED.items()):
+        print(f"| {package} | | | | no: {reason} |")
+    for package in sorted(TEST_PACKAGES):
+        print(f"| {package} | | | | no: public test set |")
     return 0
 
 

@@ -2,10 +2,10 @@
 
 Needs `apt-get` and `dpkg` (Debian or a relative); the packages are unpacked into a work folder, never installed.
 
-A copyright file in the machine-readable format (DEP-5) names a licence for each group of files: the last group that
-matches a path holds. Its paths are those of the source tree, so a pattern is tried on every tail of the installed
-path. A file in free text names one licence for the whole package. Licences are let in by name: what is not on the
-list below is refused and reported, not guessed.
+A copyright file in the machine-readable format (DEP-5) names a licence for each group of files by patterns of the
+source tree, of which a package installs parts elsewhere. So the ends of a pattern are tried on the ends of the
+installed path; the most specific match holds, and of equal ones the last. A file in free text names one licence for the
+whole package. Licences are let in by name: what is not on the list below is refused and reported, not guessed.
 """
 
 from __future__ import annotations
@@ -88,6 +88,11 @@ def audio_files(package: str, work: Path) -> list[PackagedFile]:
     return [PackagedFile(package, path, file, licence_of(path, text)) for path, file in paths]
 
 
+def version_of(package: str, work: Path) -> str:
+    """The version of the package that was fetched, as its archive is named."""
+    return sorted((work / "archives").glob(f"{package}_*.deb"))[-1].name.split("_")[1].replace("%3a", ":")
+
+
 def copyright_text(folder: Path, package: str) -> str:
     """The copyright file of an unpacked package; PackageError when there is none."""
     for name in ("copyright", "copyright.gz"):
@@ -110,11 +115,13 @@ def licence_of(path: str, text: str) -> str:
         return _free_text_licence(text)
     parts = path.split("/")
     tails = ["/".join(parts[at:]) for at in range(len(parts))]
-    found = "unknown"
-    for patterns, licence in stanzas:
-        if any(fnmatchcase(tail, pattern) for pattern in patterns for tail in tails):
-            found = licence
-    return found
+    matches = [
+        (len(pattern.strip("*")), at, licence)
+        for at, (patterns, licence) in enumerate(stanzas)
+        for pattern in patterns
+        if any(fnmatchcase(tail, pattern) for tail in tails)
+    ]
+    return max(matches)[-1] if matches else "unknown"
 
 
 def is_allowed(licence: str) -> bool:
@@ -139,8 +146,22 @@ def _stanzas(text: str) -> list[tuple[list[str], str]]:
         }
         if "files" in fields and "license" in fields:
             patterns = [word.removeprefix("./") for word in fields["files"].replace(",", " ").split()]
-            found.append((patterns, fields["license"].strip().splitlines()[0].strip() or "unknown"))
+            name, _, body = fields["license"].partition("\n")
+            found.append(
+                ([end for pattern in patterns for end in _ends(pattern)], name.strip() or _free_text_licence(body))
+            )
     return found
+
+
+def _ends(pattern: str) -> list[str]:
+    """*pattern* and its ends that still say something: packages install a part of the source tree elsewhere.
+
+    >>> _ends("etc/samples/loop.flac"), _ends("data/*"), _ends("share/game/sounds/*")
+    (['etc/samples/loop.flac', 'samples/loop.flac'], ['data/*'], ['share/game/sounds/*', 'game/sounds/*'])
+    """
+    parts = pattern.split("/")
+    fewest = 3 if parts[-1].startswith("*") else 2
+    return [pattern, *("/".join(parts[at:]) for at in range(1, len(parts) - fewest + 1))]
 
 
 def _free_text_licence(text: str) -> str:

@@ -6,6 +6,7 @@ Conventions: `waveform` is float32, (channels, frames), nominally [-1, 1]; level
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 import numpy as np
 
@@ -76,19 +77,20 @@ def snr_db(waveform: Waveform, sample_rate: int) -> float:
 
 
 def clipped_share(waveform: Waveform) -> float:
-    """The share of samples that lie within 0.5 % of the peak together with both neighbours, when the peak is loud.
+    """The share of samples at the ceiling together with both neighbours, when the peak is loud.
 
-    A clean sine spends under a thousandth there at 440 Hz and 44.1 kHz; one clipped by 6 dB more than half.
+    The ceiling is 0.5 % under the peak, and full scale at most: lossy codecs decode clipped sound to peaks above it.
+    A full-scale sine of 440 Hz at 44.1 kHz spends under 5 % there; the same one clipped by 6 dB more than half.
     """
     peak = float(np.abs(waveform).max()) if waveform.size else 0.0
     if peak < 0.5:
         return 0.0
-    near = np.abs(waveform) >= 0.995 * peak
+    near = np.abs(waveform) >= min(0.995 * peak, 1.0)
     return float((near[:, 1:-1] & near[:, :-2] & near[:, 2:]).mean())
 
 
 def content_hash(waveform: Waveform) -> str:
-    """SHA-1 of the sound as 16-bit values without leading and trailing silence: equal for copies in other containers."""
+    """SHA-1 of the 16-bit values without silence at the ends: equal for copies in other lossless containers."""
     values = np.round(np.clip(waveform, -1, 1) * 32767).astype("<i2")
     loud = np.flatnonzero(np.abs(values.astype(np.int32)).max(axis=0) > 8) if values.size else np.empty(0, int)
     values = values[:, loud[0] : loud[-1] + 1] if loud.size else values[:, :0]
@@ -114,7 +116,7 @@ def cuts(frames: int, longest: int, shortest: int) -> list[tuple[int, int]]:
         return []
     count = -(-frames // longest)
     edges = [-(-frames * at // count) for at in range(count + 1)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def joined(waveforms: list[Waveform], sample_rate: int, gaps_seconds: list[float]) -> Waveform:

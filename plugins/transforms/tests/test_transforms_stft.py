@@ -17,7 +17,8 @@ from wavechain.errors import ParameterError, SpecMismatchError
 from wavechain.stream import Block
 from wavechain.testing import chirp, impulse, in_blocks, music, noise, streamed, tone
 from wavechain_transforms.istft import Istft
-from wavechain_transforms.stft import Stft, window
+from wavechain_transforms.framing import window
+from wavechain_transforms.stft import Stft
 
 WINDOWS = ["hann", "hamming", "blackman", "sine", "rectangular"]
 SIZES = st.lists(st.integers(1, 5000), min_size=1, max_size=5)

@@ -9,22 +9,24 @@ from wavechain.hookspecs import hookimpl
 if TYPE_CHECKING:
     from wavechain.registry.register import Register
 
+TRANSFORMS = {
+    "stft": ("stft:Stft", "Turns sound into complex spectra, one column every few milliseconds."),
+    "mel": ("mel:Mel", "Turns sound into the strength of bands that are as wide as the ear's."),
+    "log-mel": ("log_mel:LogMel", "Turns sound into the levels of mel bands, as networks want them."),
+    "mfcc": ("mfcc:Mfcc", "Turns sound into mel-frequency cepstral coefficients, its timbre in few numbers."),
+    "cqt": ("cqt:Cqt", "Turns sound into spectra whose bins lie evenly by pitch (constant Q)."),
+    "spectral-contrast": ("spectral_contrast:SpectralContrast", "Tells tones from noise, octave by octave."),
+    "istft": ("istft:Istft", "Turns the spectra of stft back into sound, exactly."),
+}
+
 
 @hookimpl
 def wavechain_register(register: Register) -> None:
-    register.plugin(summary="Short-time Fourier transform, its exact inverse, and noise reduction between them.")
-    register.stage(
-        "stft",
-        kind="transform",
-        summary="Turns sound into complex spectra, one column every few milliseconds.",
-        target="wavechain_transforms.stft:Stft",
+    register.plugin(
+        summary="Spectra, mel bands, cepstra, constant Q and spectral contrast, ways back, and noise reduction between."
     )
-    register.stage(
-        "istft",
-        kind="transform",
-        summary="Turns the spectra of stft back into sound, exactly.",
-        target="wavechain_transforms.istft:Istft",
-    )
+    for name, (target, summary) in TRANSFORMS.items():
+        register.stage(name, kind="transform", summary=summary, target=f"wavechain_transforms.{target}")
     register.stage(
         "spectral-gate",
         kind="effect",

@@ -1,11 +1,8 @@
 """Short-time Fourier transform: a waveform as complex spectra, one column every `hop_length` frames, and back again.
 
 Conventions
-    Hop k is centred on frame k * hop_length: an event in the sound stands in the column of the same instant. Outside
-    the signal there are zeros. A signal of L > 0 frames has ceil(L / hop_length) + 1 hops, so that its last frame lies
-    between two columns; an empty one has none.
-    Spectra are float32 blocks ``(channels, 2, bins, hops)``, real and imaginary parts, bins = n_fft / 2 + 1. They are
-    not scaled: a sine of amplitude a reads a * sum(window) / 2 in its bin.
+    Columns lie and are scaled as `wavechain_transforms.framing` says. Spectra are float32 blocks
+    ``(channels, 2, bins, hops)``, real and imaginary parts, bins = n_fft / 2 + 1.
     The inverse is weighted overlap-add: each column is transformed back, weighted with the same window, added to its
     neighbours, and the sum divided by the squared windows that met there (D. W. Griffin, J. S. Lim, "Signal estimation
     from modified short-time Fourier transform", IEEE Trans. ASSP 32, 1984, equation 6). That is the least-squares
@@ -25,17 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from wavechain.errors import ParameterError, SpecMismatchError
 from wavechain.params import param
 from wavechain.processors import Pending, Processor, join, pad_end
-from wavechain.stages import FeatureTransform
+from wavechain.stages import FeatureTransform, Rows
 from wavechain.stream import Block, Spec
-
-WindowName = Literal["hann", "hamming", "blackman", "sine", "rectangular"]
-
-# Samples that one batch of columns puts through the FFT, into buffers made once: 32 columns at n_fft 2048. Batches are
-# counted from the start of the stream, so that results do not depend on the caller's blocks.
-BATCH_SAMPLES = 65_536
+from wavechain_transforms.framing import (
+    Columns,
+    WindowName,
+    audio_spec,
+    batch_columns,
+    features_spec,
+    refuse_gaps,
+    window,
+)
 
 
 class Stft(FeatureTransform):
@@ -56,93 +55,37 @@ class Stft(FeatureTransform):
 
     @model_validator(mode="after")
     def _columns_overlap(self) -> Stft:
-        if self.n_fft % 2:
-            raise ParameterError(f"stft: n_fft = {self.n_fft} has no centre frame.", hint=f"n_fft={self.n_fft + 1}.")
-        if self.hop_length > self.n_fft // 2:
-            raise ParameterError(
-                f"stft: hop_length = {self.hop_length} leaves gaps between columns of n_fft = {self.n_fft}.",
-                hint=f"hop_length={self.n_fft // 4}, or at most n_fft / 2 = {self.n_fft // 2}.",
-            )
+        refuse_gaps("stft", self.n_fft, self.hop_length)
         return self
 
     @property
     def bins(self) -> int:
         return self.n_fft // 2 + 1
 
-    def hops(self, frames: int) -> int:
-        """Columns of a signal of *frames* frames."""
-        return -(-frames // self.hop_length) + 1 if frames else 0
+    def rows(self, spec: Spec) -> Rows:
+        """Complex amplitudes in bins that are spaced evenly from 0 Hz to half the sample rate."""
+        return Rows(hz=tuple(np.linspace(0, float(spec.rate) / 2, self.bins)), scale="amplitude")
 
     def open(self, spec: Spec) -> Processor:
-        if spec.kind != "audio":
-            raise SpecMismatchError(f"stft takes audio; the stream is {spec}.", hint="stft on the sound itself.")
         return _Forward(self, spec)
 
     def inverse(self, spec: Spec) -> Processor:
-        """From spectra of *spec* back to audio.
-
-        The length is that of the audio the spectra were made from. Where that is unknown, or a stage in between
-        changed the number of hops, it is (hops - 1) * hop_length: the signal and up to hop_length - 1 frames of the
-        zeros after it.
-        """
-        shape, rate = (2, self.bins), None if spec.source is None else spec.source.rate / self.hop_length
-        if spec.kind != "stft" or spec.shape[1:] != shape or spec.rate != rate:
-            raise SpecMismatchError(
-                f"stft of n_fft = {self.n_fft}, hop_length = {self.hop_length} cannot turn {spec} back into audio.",
-                hint="stages between stft and its inverse that keep bins and hops.",
-            )
-        return _Inverse(self, spec)
+        """From spectra of *spec* back to audio. Raises SpecMismatchError for what this transform did not make."""
+        return _Inverse(self, spec, audio_spec(self, "stft", spec, (2, self.bins), self.hop_length))
 
 
-class _Forward(Processor):
-    def __init__(self, stage: Stft, spec: Spec) -> None:
-        hops = None if spec.length is None else stage.hops(spec.length)
-        shape = (spec.channels, 2, stage.bins)
-        super().__init__(Spec("stft", spec.rate / stage.hop_length, shape, hops, recipe=stage, source=spec))
-        self._stage = stage
-        # With its default norm, rfft computes float32 input in float64 and copies it there and back, at twice the cost
-        # and with a fresh allocation each time; norm="forward" stays in float32. The window takes its 1 / n_fft back.
-        self._window = (window(stage.window, stage.n_fft) * stage.n_fft).astype(np.float32)
-        self._columns = batch_columns(stage.n_fft)
-        self._weighted = np.empty((self._columns, stage.n_fft), np.float32)
-        self._spectra = np.empty((self._columns, stage.bins), np.complex64)
-        self._span = (self._columns - 1) * stage.hop_length + stage.n_fft
-        self._pending = Pending(spec)
-        self._pending.push(spec.zeros(stage.n_fft // 2))
-        self._frames = self._hops = 0
+class _Forward(Columns):
+    def __init__(self, stage: Stft, source: Spec) -> None:
+        spec = features_spec(stage, "stft", source, (2, stage.bins), stage.hop_length)
+        super().__init__(spec, source, window(stage.window, stage.n_fft), stage.hop_length)
 
-    def process(self, block: Block) -> Block:
-        self._frames += block.shape[-1]
-        self._pending.push(block)
-        done = []
-        while self._pending.steps >= self._span:
-            done.append(self._batch())
-        return join(done, self.spec)
-
-    def flush(self) -> Block:
-        done, hops = [], self._stage.hops(self._frames)
-        while self._hops < hops:
-            left = hops - self._hops
-            done.append(self._batch()[..., :left])
-        return join(done, self.spec)
-
-    def _batch(self) -> Block:
-        waveform = pad_end(self._pending.peek(self._span), self._span)
-        self._pending.drop(self._columns * self._stage.hop_length)
-        self._hops += self._columns
-        spectra = np.empty((*self.spec.shape, self._columns), np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(waveform, self._stage.n_fft, axis=-1)
-        for frames, spectrum in zip(windows[:, :: self._stage.hop_length], spectra, strict=True):
-            np.multiply(frames, self._window, out=self._weighted)
-            np.fft.rfft(self._weighted, norm="forward", out=self._spectra)  # type: ignore[arg-type]  # stub: complex128
-            spectrum[0], spectrum[1] = self._spectra.real.T, self._spectra.imag.T
-        return spectra
+    def describe(self, spectra: NDArray[np.complex64], features: Block) -> None:
+        features[0], features[1] = spectra.real.T, spectra.imag.T
 
 
 class _Inverse(Processor):
-    def __init__(self, stage: Stft, spec: Spec) -> None:
-        assert spec.source is not None
-        super().__init__(spec.source.with_channels(spec.channels).with_length(_frames(stage, spec)))
+    def __init__(self, stage: Stft, spec: Spec, audio: Spec) -> None:
+        super().__init__(audio)
         self._stage = stage
         self._pending = Pending(spec)
         self._columns = batch_columns(stage.n_fft)
@@ -197,27 +140,3 @@ class _Inverse(Processor):
         self._skip -= skip
         self._done += waveform.shape[-1]
         return waveform
-
-
-def _frames(stage: Stft, spec: Spec) -> int | None:
-    source = spec.source
-    if source is not None and source.length is not None and spec.length == stage.hops(source.length):
-        return source.length
-    return None if spec.length is None else max(0, spec.length - 1) * stage.hop_length
-
-
-def batch_columns(n_fft: int) -> int:
-    """Columns of one batch: a power of two for the usual sizes, 1 for the largest."""
-    return max(1, BATCH_SAMPLES // n_fft)
-
-
-def window(name: WindowName, size: int) -> NDArray[np.float64]:
-    """One period of a window, its peak of 1 at index size / 2.
-
-    Source  F. J. Harris, "On the use of windows for harmonic analysis with the DFT", Proc. IEEE 66, 1978
-    """
-    turn = 2 * np.pi * np.arange(size) / size
-    if name == "sine":
-        return np.sin(turn / 2)
-    cosines = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46), "blackman": (0.42, 0.5, 0.08), "rectangular": (1.0,)}
-    return np.asarray(sum((-1) ** n * weight * np.cos(n * turn) for n, weight in enumerate(cosines[name])))

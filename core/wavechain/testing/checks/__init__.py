@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from wavechain.errors import MissingDependencyError
 from wavechain.testing.checks import (
+    features,
     form,
     isolation,
     loading,
@@ -78,10 +79,26 @@ STREAM_CHECKS: Checks = {
 
 TRANSFORM_CHECKS: Checks = {
     **STREAM_CHECKS,
-    **_named(neural.features_described, neural.inverse_comes_back, neural.inverse_streamed_is_whole),
+    **_named(
+        features.entry_module_light,
+        features.features_described,
+        features.mismatch_refused,
+        features.inverse_comes_back,
+        features.inverse_streamed_is_whole,
+        features.inverse_bounded_memory,
+    ),
 }
 
-MODEL_CHECKS: Checks = {**STREAM_CHECKS, **_named(neural.capabilities_true, neural.samples_from_the_seed)}
+MODEL_CHECKS: Checks = {
+    **STREAM_CHECKS,
+    **_named(
+        features.entry_module_light,
+        features.mismatch_refused,
+        neural.capabilities_true,
+        neural.process_keeps_time,
+        neural.samples_from_the_seed,
+    ),
+}
 
 LOADER_CHECKS: Checks = {
     **SETTINGS_CHECKS,

@@ -94,8 +94,8 @@ def registers(subject: PluginSubject) -> None:
     except Exception as error:  # noqa: BLE001 - importing a module may raise anything
         said = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
         raise subject.broken("registers", said) from None
-    if not register.stages and not register.presets:
-        raise subject.broken("registers", "It registers no stage and no preset.")
+    if not any((register.stages, register.presets, register.models, register.parts)):
+        raise subject.broken("registers", "It registers no stage, preset, model or part.")
 
 
 def entry_module_light(subject: PluginSubject) -> None:

@@ -1,0 +1,157 @@
+"""Model folders: trained weights and what is needed to use them.
+
+    my-model/
+    ├── model.safetensors   the weights
+    ├── config.json         ``format``, ``part`` (the network, by its registered name), ``settings``, ``sample_rate`` …
+    ├── card.md             what it was trained on, how well it does, where it fails
+    └── train/              only where it may be trained on
+
+Nothing in such a folder can run: weights are plain numbers with a JSON header, and the config names a network that
+some installed plugin brings. This module reads headers without torch, so that listing models costs nothing.
+
+Source  the safetensors format: an 8-byte little-endian length, that many bytes of JSON, the numbers
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wavechain.errors import UnreadableError, UnwritableError
+from wavechain.registry import registry
+
+FORMAT = "wavechain-model/1"
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
+_REQUIRED = {"format": str, "part": str, "settings": dict, "sample_rate": int, "capabilities": list}
+_HEADER_LIMIT = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model on disk, its config checked and its weights known to be whole."""
+
+    path: Path
+    config: Mapping[str, Any]
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def part(self) -> str:
+        """The network's registered name."""
+        return str(self.config["part"])
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        settings: Mapping[str, Any] = self.config["settings"]
+        return settings
+
+    @property
+    def sample_rate(self) -> int:
+        return int(self.config["sample_rate"])
+
+    @property
+    def weights(self) -> Path:
+        return self.path / WEIGHTS
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned."""
+        count = 0
+        for shape in self.shapes.values():
+            size = 1
+            for length in shape:
+                size *= length
+            count += size
+        return count
+
+    @property
+    def card(self) -> str:
+        path = self.path / CARD
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def find_model(name: str | Path) -> ModelFolder:
+    """The model of that name (some plugin brings it), or in that folder.
+
+    Raises  ChainError for an unknown name, UnreadableError for a folder that holds no whole model
+    """
+    path = Path(name)
+    if path.is_dir() or os.sep in str(name) or "/" in str(name):
+        return open_model(path)
+    return open_model(registry().model(str(name)).folder)
+
+
+def open_model(folder: Path) -> ModelFolder:
+    """Read and check a model folder; the weights themselves are not loaded.
+
+    Raises  UnreadableError, naming the file and what is wrong with it
+    """
+    config = _config(folder / CONFIG)
+    return ModelFolder(folder, config, _shapes(folder / WEIGHTS))
+
+
+def write_model(folder: Path, weights: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Write weights (torch tensors by name) and config, each there whole or not at all.
+
+    Raises  UnwritableError
+    """
+    from safetensors.torch import save_file
+
+    temporary = folder / f".{WEIGHTS}.{os.getpid()}.tmp"
+    text = folder / f".{CONFIG}.{os.getpid()}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: weight.detach().cpu().contiguous() for name, weight in weights.items()}, temporary)
+        text.write_text(json.dumps({"format": FORMAT, **config}, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(folder / WEIGHTS)
+        text.replace(folder / CONFIG)
+    except OSError as error:
+        why = error.strerror or error
+        raise UnwritableError(f"{folder}: the model cannot be written ({why}).", hint="make room.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+        text.unlink(missing_ok=True)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    hint = "a folder that wavechain train wrote (wavechain models list)."
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UnreadableError(f"{path.parent}: is not a model: it has no {path.name}.", hint=hint) from None
+    except (OSError, ValueError) as error:
+        raise UnreadableError(f"{path}: cannot be read as JSON ({error}).", hint=hint) from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        told = config.get("format") if isinstance(config, dict) else type(config).__name__
+        raise UnreadableError(f"{path}: its format is {told!r}, and this wavechain reads {FORMAT!r}.", hint=hint)
+    for key, kind in _REQUIRED.items():
+        value = config.get(key)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise UnreadableError(f"{path}: {key} = {value!r} is not a {kind.__name__}.", hint=hint)
+    return config
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes from the header; the file's size says whether all the numbers are there."""
+    hint = "the folder as it was written: copy it again."
+    try:
+        with path.open("rb") as file:
+            length = struct.unpack("<Q", file.read(8))[0]
+            if length > _HEADER_LIMIT:
+                raise ValueError("its header has an impossible length")
+            header = json.loads(file.read(length))
+            size = file.seek(0, os.SEEK_END)
+        header.pop("__metadata__", None)
+        shapes = {name: tuple(map(int, entry["shape"])) for name, entry in header.items()}
+        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    except FileNotFoundError:
+        raise UnreadableError(f"{path.parent}: is not a model: it has no {path.name}.", hint=hint) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise UnreadableError(f"{path}: is truncated or not a safetensors file ({error}).", hint=hint) from error
+    if size != 8 + length + end:
+        raise UnreadableError(f"{path}: is truncated: {size} bytes of {8 + length + end}.", hint=hint)
+    return shapes

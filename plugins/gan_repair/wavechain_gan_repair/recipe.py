@@ -1,0 +1,254 @@
+"""Recipe ``repair``: teaches repairnet to give back what a recording was before it was damaged.
+
+Two phases. First the network learns to be right: spectra, waveform and whatever losses by name the recipe lists. Then,
+from `adversarial_from` of the steps on, it also learns not to sound averaged: a discriminator tells clean from
+repaired, and the network is pulled towards features it cannot tell apart.
+
+Conventions: clips are mono (a stereo clip gives one of its channels, or their mean); spectra as in
+`wavechain_gan_repair.network`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from wavechain.params import param
+from wavechain.recipes import Degradation, Phase, Recipe, Surroundings, Turn, part
+from wavechain.stream import Block
+from wavechain_gan_repair.faults import FAULTS
+from wavechain_gan_repair.network import RepairNet, RepairNetSettings, compress, expand
+
+# What a recipe calls a fault, and the degradation that makes it.
+DEGRADATIONS = {"noise": "add-noise"} | {name: name for name in FAULTS if name != "noise"}
+
+
+class RepairRecipe(Recipe):
+    rate_hz: int = param(44_100, unit="Hz", ge=8_000, le=96_000, help="The rate the network works at.")
+    clip_seconds: float = param(2.0, unit="s", gt=0.1, le=60, help="Length of a training clip.")
+    network: dict[str, Any] = Field(default_factory=dict, description="Settings of repairnet: size, n_fft …")
+    faults: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: dict[str, dict[str, Any]]({name: {} for name in FAULTS}),
+        description="Which faults are taught, each with `weight` (how often) and the settings of its degradation.",
+    )
+    untouched: float = param(0.2, ge=0, le=0.9, help="Share of clips that are not damaged, to be left alone.")
+    most: int = param(3, ge=1, le=8, help="Most faults in one clip.")
+    told: float = param(0.4, ge=0, le=1, help="Share of clips whose faults are told to the network.")
+    losses: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: {"waveform": {"weight": 1.0}, "multi-resolution-stft": {"weight": 0.1}},
+        description="Losses on the waveform by name, each with `weight` and its settings.",
+    )
+    adversarial_from: float = param(0.8, ge=0, le=1, help="Share of the steps after which the discriminator joins.")
+    adversarial_weight: float = param(0.05, ge=0, help="How much its opinion counts.")
+    feature_weight: float = param(0.1, ge=0, help="How much its features count.")
+    objective: str = param("hinge", help="What discriminator and network play for.")
+    discriminator: str = param("complex-multi-band", help="Who tells clean from repaired.")
+    discriminator_settings: dict[str, Any] = Field(default_factory=dict, description="Its settings.")
+    discriminator_seconds: float = param(0.5, unit="s", gt=0, help="How much of a clip it hears.")
+
+    @property
+    def sample_rate(self) -> int:
+        return self.rate_hz
+
+    @property
+    def crop_seconds(self) -> float:
+        return self.clip_seconds
+
+    def networks(self) -> dict[str, Any]:
+        networks: dict[str, Any] = {"repairnet": RepairNet(**self.network)}
+        if self.adversarial_from < 1:
+            networks["discriminator"] = part("discriminator", self.discriminator, self.discriminator_settings)
+        return networks
+
+    def turns(self, step: int, steps: int) -> Sequence[Turn]:
+        if self.adversarial_from < 1 and step >= self.adversarial_from * steps:
+            return [Turn("tell-apart", ("discriminator",)), Turn("repair-and-convince", ("repairnet",))]
+        return [Turn("repair", ("repairnet",))]
+
+    def phases(self, steps: int) -> Sequence[Phase]:
+        phases = [
+            Phase(0, f"repairnet learns to be right: spectra, {', '.join(self.losses)}, and which faults there are")
+        ]
+        if self.adversarial_from < 1:
+            phases.append(
+                Phase(
+                    int(np.ceil(self.adversarial_from * steps)),
+                    f"{self.discriminator} joins ({self.objective}): repairnet also learns not to sound averaged",
+                )
+            )
+        return phases
+
+    @cached_property
+    def _mixture(self) -> list[tuple[str, Degradation, float]]:
+        mixture = []
+        for name, settings in self.faults.items():
+            settings = dict(settings)
+            weight = float(settings.pop("weight", 1.0))
+            mixture.append((name, part("degradation", DEGRADATIONS.get(name, name), settings), weight))
+        return mixture
+
+    def prepare(
+        self, clips: Sequence[Block], rngs: Sequence[np.random.Generator], surroundings: Surroundings
+    ) -> dict[str, Any]:
+        made = [self._damage(clip, rng, surroundings) for clip, rng in zip(clips, rngs, strict=True)]
+        damaged, wanted, faults, hint = (np.stack(each).astype(np.float32) for each in zip(*made, strict=True))
+        return {"damaged": damaged, "wanted": wanted, "faults": faults, "hint": hint}
+
+    def _damage(
+        self, clip: Block, rng: np.random.Generator, surroundings: Surroundings
+    ) -> tuple[Block, Block, Block, Block]:
+        """(damaged, wanted, which faults, what is told of them): waveforms (1, frames)."""
+        channel = int(rng.integers(-1, clip.shape[0])) if clip.shape[0] > 1 else 0
+        wanted = clip.mean(axis=0, keepdims=True) if channel < 0 else clip[channel : channel + 1]
+        peak = float(np.abs(wanted).max())
+        wanted = wanted * np.float32(10 ** (rng.uniform(-24, -0.5) / 20) / max(peak, 1e-4))
+        damaged, faults = wanted, np.zeros(len(FAULTS), np.float32)
+        if rng.random() >= self.untouched:
+            weights = np.array([weight for _, _, weight in self._mixture])
+            count = min(1 + int(rng.geometric(0.6) - 1), self.most, int((weights > 0).sum()))
+            chosen = rng.choice(len(weights), count, replace=False, p=weights / weights.sum())
+            # A room is around the source, before anything else is; its early part stays wanted.
+            for index in sorted(chosen, key=lambda index: self._mixture[index][0] != "room"):
+                name, degradation, _ = self._mixture[index]
+                damaged, target = degradation.apply(damaged, self.rate_hz, rng, surroundings)
+                wanted = target if name == "room" else wanted
+                faults[FAULTS.index(name)] = 1
+        hint = faults if rng.random() < self.told else np.zeros_like(faults)
+        return damaged, wanted, faults, hint
+
+    def loss(self, turn: Turn, batch: Mapping[str, Any], networks: Mapping[str, Any]) -> dict[str, Any]:
+        if turn.name == "tell-apart":
+            with torch.no_grad():
+                repaired, _, _ = self.repair(batch, networks["repairnet"])
+            real, fake = self._excerpts(batch["wanted"], repaired)
+            told_real, told_fake = networks["discriminator"](real)[0], networks["discriminator"](fake)[0]
+            return {"tell-apart": self._objective.discriminator(told_real, told_fake)}
+
+        repaired, spectra, logits = self.repair(batch, networks["repairnet"])
+        target = compress(self.analyse(batch["wanted"]))
+        magnitude, wanted = (each.square().sum(dim=1).add(1e-6).sqrt() for each in (spectra, target))
+        parts = {
+            "magnitude": 0.3 * (magnitude - wanted).square().mean() * 100,
+            "complex": 0.2 * (spectra - target).square().sum(dim=1).mean() * 100,
+        }
+        for name, (loss, weight) in self._losses.items():
+            parts[name] = weight * loss(repaired, batch["wanted"])
+        faults = batch["faults"][:, None].expand_as(logits)
+        parts["detector"] = 0.1 * functional.binary_cross_entropy_with_logits(logits, faults)
+        if turn.name == "repair-and-convince":
+            real, fake = self._excerpts(batch["wanted"], repaired)
+            told_fake, features_fake = networks["discriminator"](fake)
+            with torch.no_grad():
+                told_real, features_real = networks["discriminator"](real)
+            parts["adversarial"] = self.adversarial_weight * self._objective.generator(told_fake, told_real)
+            parts["features"] = self.feature_weight * self._features(features_real, features_fake)
+        return parts
+
+    def repair(self, batch: Mapping[str, Any], network: RepairNet) -> tuple[Tensor, Tensor, Tensor]:
+        """(waveforms (batch, 1, frames), compressed spectra, fault logits)."""
+        damaged = batch["damaged"]
+        whole = self.analyse(damaged)
+        spectra = compress(whole)
+        ahead = functional.pad(spectra, (0, 0, 0, network.lookahead))
+        repaired, logits, _ = network(ahead, batch["hint"], network.start(len(damaged)).to(damaged.device))
+        return self.synthesise(expand(repaired), damaged.shape[-1]), repaired, logits
+
+    def analyse(self, waveform: Tensor) -> Tensor:
+        """(batch, 1, frames) -> (batch, 2, hops, bins): columns centred on every hop, the last bin left out."""
+        settings = self._settings
+        window = torch.hann_window(settings.n_fft, device=waveform.device)
+        spectra = torch.stft(
+            waveform[:, 0], settings.n_fft, settings.hop_length, window=window, pad_mode="constant", return_complex=True
+        )
+        return torch.view_as_real(spectra[:, :-1]).permute(0, 3, 2, 1)
+
+    def synthesise(self, spectra: Tensor, frames: int) -> Tensor:
+        """Undoes `analyse`."""
+        settings = self._settings
+        window = torch.hann_window(settings.n_fft, device=spectra.device)
+        whole = torch.view_as_complex(functional.pad(spectra, (0, 1)).permute(0, 3, 2, 1).contiguous())
+        return torch.istft(whole, settings.n_fft, settings.hop_length, window=window, length=frames)[:, None]
+
+    def _excerpts(self, *waveforms: Tensor) -> list[Tensor]:
+        """The same part of each: the discriminator is heavier than the network it teaches."""
+        frames = min(waveforms[0].shape[-1], int(self.discriminator_seconds * self.rate_hz))
+        start = int(torch.randint(0, waveforms[0].shape[-1] - frames + 1, ()))
+        return [waveform[..., start : start + frames] for waveform in waveforms]
+
+    @cached_property
+    def _losses(self) -> dict[str, tuple[Any, float]]:
+        losses = {}
+        for name, settings in self.losses.items():
+            settings = dict(settings)
+            weight = float(settings.pop("weight", 1.0))
+            losses[name] = (part("loss", name, settings), weight)
+        return losses
+
+    @cached_property
+    def _objective(self) -> Any:
+        return part("loss", self.objective)
+
+    @cached_property
+    def _features(self) -> Any:
+        return part("loss", "feature-matching")
+
+    @cached_property
+    def _settings(self) -> RepairNetSettings:
+        return RepairNetSettings.model_validate(self.network)
+
+    def evaluate(self, batch: Mapping[str, Any], networks: Mapping[str, Any]) -> dict[str, float]:
+        repaired, _, logits = self.repair({**batch, "hint": torch.zeros_like(batch["hint"])}, networks["repairnet"])
+        before, after = (si_sdr(each, batch["wanted"]) for each in (batch["damaged"], repaired))
+        hurt = batch["faults"].sum(dim=1) > 0
+        change = 10 * torch.log10(
+            (repaired - batch["damaged"]).square().sum(dim=(1, 2))
+            / batch["damaged"].square().sum(dim=(1, 2)).clamp(1e-9)
+        )
+        found = (logits.mean(dim=1) > 0) == (batch["faults"] > 0)
+        figures = {"faults-found": float(found.float().mean())}
+        if hurt.any():
+            figures["si-sdr"] = float(after[hurt].median())
+            figures["si-sdr-gain"] = figures["score"] = float((after - before)[hurt].median())
+        if (~hurt).any():
+            figures["clean-change-db"] = float(change[~hurt].median())
+        return figures
+
+    def preview(self, batch: Mapping[str, Any], networks: Mapping[str, Any]) -> dict[str, Block]:
+        repaired, _, _ = self.repair(batch, networks["repairnet"])
+        sounds = {"damaged": batch["damaged"], "repaired": repaired, "wanted": batch["wanted"]}
+        return {name: sound[0].cpu().numpy() for name, sound in sounds.items()}
+
+    def describe(self) -> Mapping[str, Any]:
+        return {
+            "network": "repairnet",
+            "part": "repairnet",
+            "settings": self._settings.model_dump(mode="json"),
+            "sample_rate": self.rate_hz,
+            "capabilities": ["process"],
+        }
+
+    def export(self, networks: Mapping[str, Any], folder: Path) -> None:
+        from wavechain_gan_repair.export import write_onnx
+
+        write_onnx(networks["repairnet"], folder)
+
+
+def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
+    """Scale-invariant signal-to-distortion ratio in dB, item by item, at most 60.
+
+    Shape   twice (batch, channels, frames) -> (batch,)
+    Source  J. Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019
+    """
+    estimate, target = (each.flatten(1) - each.flatten(1).mean(dim=1, keepdim=True) for each in (estimate, target))
+    power = target.square().sum(dim=1, keepdim=True) + 1e-8
+    image = (estimate * target).sum(dim=1, keepdim=True) / power * target
+    error = (estimate - image).square().sum(dim=1) + image.square().sum(dim=1) * 1e-6 + 1e-8
+    return 10 * torch.log10((image.square().sum(dim=1) + 1e-8) / error)

@@ -1,0 +1,93 @@
+"""Autoregressive models: sound as the answer of an all-pole filter to a small excitation, and gaps filled by them.
+
+Model        e[n] = sum over k = 0..P of a[k] x[n - k], with a[0] = 1
+Source       A. J. E. M. Janssen, R. N. J. Veldhuis, L. B. Vries, "Adaptive interpolation of discrete-time signals that
+             can be modeled as autoregressive processes", IEEE Trans. ASSP 34, 1986 (`interpolated`);
+             J. P. Burg, "Maximum entropy spectral analysis", 1967 (`burg`);
+             S. J. Godsill, P. J. W. Rayner, Digital Audio Restoration, 1998.
+
+Conventions: float64, one channel, shape (frames,).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+Signal = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+# Noise added to the model at this level below the signal: it bounds the condition of the equations, and lies under
+# the noise of 16 bits.
+_FLOOR = 1e-9
+
+
+def autocorrelation(signal: Signal, lags: int) -> Signal:
+    """Shape (frames,) -> (lags + 1,)"""
+    size = 1 << (signal.size + lags).bit_length()
+    power = np.abs(np.fft.rfft(signal, size)) ** 2
+    found: Signal = np.fft.irfft(power, size)[: lags + 1]
+    return found
+
+
+def toeplitz(first: Signal) -> Signal:
+    """The symmetric matrix whose diagonals hold *first*. Shape (n,) -> (n, n)"""
+    mirrored = np.concatenate([first[:0:-1], first])
+    return sliding_window_view(mirrored, first.size)[::-1]
+
+
+def fitted(signal: Signal, order: int) -> Signal | None:
+    """Coefficients by the autocorrelation method, with a Hann window; None where there is no sound.
+
+    Shape   (frames,) -> (order + 1,)
+    """
+    lags = autocorrelation(signal * np.hanning(signal.size + 2)[1:-1], order)
+    if lags[0] <= 1e-20 * signal.size:
+        return None
+    lags[0] *= 1 + _FLOOR
+    coefficients: Signal = np.concatenate([[1.0], -np.linalg.solve(toeplitz(lags[:-1]), lags[1:])])
+    return coefficients
+
+
+def burg(signal: Signal, order: int) -> Signal:
+    """Coefficients by Burg's method: no window, always stable, best for few frames. Shape (frames,) -> (order + 1,)"""
+    forward, backward = signal[1:].copy(), signal[:-1].copy()
+    coefficients = np.zeros(order + 1)
+    coefficients[0] = 1.0
+    for step in range(1, order + 1):
+        energy = forward @ forward + backward @ backward
+        if energy <= 1e-20 * signal.size:
+            break
+        reflection = -2.0 * (forward @ backward) / energy
+        coefficients[: step + 1] += reflection * coefficients[step::-1]
+        forward, backward = (forward + reflection * backward)[1:], (backward + reflection * forward)[:-1]
+    return coefficients
+
+
+def excitation(signal: Signal, coefficients: Signal) -> Signal:
+    """What the model cannot predict; zeros before the signal. Shape (frames,), unchanged"""
+    found: Signal = np.convolve(signal, coefficients)[: signal.size]
+    return found
+
+
+def interpolated(signal: Signal, unknown: Mask, coefficients: Signal) -> Signal:
+    """*signal* with its *unknown* frames as the model expects them between all others: least excitation in all.
+
+    Each group of unknown frames, more than the order apart from the next, is a set of equations of its own.
+    """
+    order = coefficients.size - 1
+    lags = np.convolve(coefficients, coefficients[::-1])
+    filled = np.where(unknown, 0.0, signal)
+    places = np.flatnonzero(unknown)
+    for group in np.split(places, np.flatnonzero(np.diff(places) > order) + 1):
+        if not group.size:
+            continue
+        start, end = group[0] - order, group[-1] + order + 1
+        around = filled[max(start, 0) : end]
+        around = np.pad(around, (max(-start, 0), max(end - signal.size, 0)))
+        wanted = -np.convolve(around, lags, "valid")[group - group[0]]
+        apart = np.abs(group[:, np.newaxis] - group)
+        matrix = np.where(apart <= order, lags[order + np.minimum(apart, order)], 0.0)
+        filled[group] = np.linalg.solve(matrix, wanted)
+    return filled

@@ -1,0 +1,130 @@
+"""ar-fill: fills dropouts with what the sound on both sides of them leads to.
+
+A dropout is a stretch that falls to nothing at once and comes back at once: on both sides the level within a
+millisecond of the edge is near that of the 20 ms beyond. Pauses, fades and decays have no such edges, and stay.
+Autoregressive models of high order, one of the sound before and one of the sound after (Burg's method), run on into
+the gap from both ends, and a raised cosine leads from one to the other: I. Kauppinen, K. Roth, "Audio signal
+extrapolation: theory and applications", DAFx 2002.
+
+Conventions: any channel count, each by itself; length unchanged; frames outside gaps pass through bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from wavechain import Effect, Processor, Spec, param
+from wavechain_restoration.ar import Mask, Signal, burg
+from wavechain_restoration.in_order import InOrder
+from wavechain_restoration.runs import runs
+
+_CONTEXT_SECONDS = 0.08
+_LEVEL_SECONDS = 0.02
+_EDGE_SECONDS = 0.0015
+_EDGE_DB = 14.0
+_QUIETEST = 10 ** (-60 / 20)
+
+
+class ArFill(Effect):
+    """Fill short dropouts."""
+
+    cost: ClassVar[float] = 60.0
+
+    shortest_ms: float = param(2.0, unit="ms", ge=0.5, le=50, help="Gaps shorter than this are left alone.")
+    longest_ms: float = param(100.0, unit="ms", ge=1, le=200, help="Gaps longer than this are left alone.")
+    depth_db: float = param(
+        45.0, unit="dB", ge=20, le=120, help="How far below the sound around it a gap lies, in all of its frames."
+    )
+
+    def open(self, spec: Spec) -> Processor:
+        return _Fill(spec, self)
+
+
+class _Fill(InOrder):
+    def __init__(self, spec: Spec, stage: ArFill) -> None:
+        rate = spec.sample_rate
+        self._context = round(_CONTEXT_SECONDS * rate)
+        self._level = round(_LEVEL_SECONDS * rate)
+        self._edge = max(4, round(_EDGE_SECONDS * rate))
+        self._shortest = max(2, round(stage.shortest_ms * rate / 1000))
+        self._longest = round(stage.longest_ms * rate / 1000)
+        self._depth = 10 ** (-stage.depth_db / 20)
+        self._order = min(1000, self._context // 4)
+        super().__init__(spec, self._context, round(0.25 * rate), self._longest + self._context + 1)
+        self._gaps = 0
+        self._seconds = 0.0
+
+    def mend(self, window: Signal, channel: int, frames: int) -> Mask | None:
+        filled = np.zeros(window.size, bool)
+        # Hops of half a millisecond find the place, frames its edges.
+        hop = max(2, self._shortest // 4)
+        peaks = np.abs(window[: window.size // hop * hop]).reshape(-1, hop).max(axis=1)
+        loudest = float(peaks.max())
+        if loudest < _QUIETEST:
+            return None
+        for first, last in runs(peaks <= self._depth * loudest):
+            gap = self._edges(window, first * hop, last * hop)
+            if gap is None:
+                continue
+            start, end = gap
+            if self.left <= start < self.left + frames and not filled[start:end].any():
+                window[start:end] = self._bridge(window[start - self._context : start], window[end:][: self._context], end - start)
+                filled[start:end] = True
+                self._gaps += 1
+                self._seconds += (end - start) / self.spec.sample_rate
+        return filled
+
+    def _edges(self, window: Signal, start: int, end: int) -> tuple[int, int] | None:
+        """The frames of the gap around the hops from *start* to *end*, or None when it is none."""
+        before, after = window[max(0, start - self._level - self._edge) : start], window[end : end + self._level + self._edge]
+        if before.size < self._level or after.size < self._level:
+            return None
+        around = min(_rms(before), _rms(after))
+        floor = self._depth * around
+        if around < _QUIETEST or np.abs(window[start:end]).max() > floor:
+            return None
+        while start > 0 and abs(window[start - 1]) <= floor:
+            start -= 1
+        while end < window.size and abs(window[end]) <= floor:
+            end += 1
+        if not self._shortest <= end - start <= self._longest or start < self._context or end + self._context > window.size:
+            return None
+        steep = 10 ** (-_EDGE_DB / 20)
+        for beside, beyond in (
+            (window[start - self._edge : start], window[start - self._level : start]),
+            (window[end : end + self._edge], window[end : end + self._level]),
+        ):
+            if _rms(beside) < steep * _rms(beyond):
+                return None
+        return start, end
+
+    def _bridge(self, before: Signal, after: Signal, count: int) -> Signal:
+        onward = _continued(before, self._order, count)
+        back = _continued(after[::-1], self._order, count)[::-1]
+        fade = 0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)
+        bridge: Signal = onward + fade * (back - onward)
+        return bridge
+
+    @property
+    def report(self) -> dict[str, Any]:
+        if not self._gaps:
+            return {"left_alone": "no dropouts were found"}
+        return {"filled_gaps": self._gaps, "filled_seconds": round(self._seconds, 3)}
+
+
+def _rms(signal: Signal) -> float:
+    return math.sqrt(float(signal @ signal) / signal.size)
+
+
+def _continued(signal: Signal, order: int, count: int) -> Signal:
+    """The next *count* frames, as the model of *signal* predicts them without excitation."""
+    model = burg(signal, order)
+    # Digital silence before the sound (start of a stream) says nothing about it.
+    predictor = -model[:0:-1]
+    run = np.concatenate([signal[-order:], np.zeros(count)])
+    for n in range(order, order + count):
+        run[n] = predictor @ run[n - order : n]
+    return run[order:]

@@ -1,0 +1,375 @@
+"""The loop: turns of declared networks on declared losses, watched, saved and resumed exactly.
+
+What a step is made of, in this order: for each turn of the recipe, a batch drawn for (seed, step, turn, repeat), the sum
+of its losses, gradients for the turn's networks alone, clipped, one move of their optimiser; then the averages.
+
+Exact resume
+    A checkpoint holds networks, averages, optimisers and torch's random state; everything else follows from the step
+    (learning rate, batches, turns). On the CPU a run that was cut anywhere and resumed ends with the same bits as one
+    that was not, given the same number of threads.
+When a loss is not finite
+    The step is undone by going back to the last checkpoint, and the batches that follow are drawn anew (`detour` counts
+    how often, and is part of every seed). After too many detours the run stops and says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wavechain.errors import StageError, UsageError
+from wavechain.recipes import Recipe, Surroundings, Turn
+from wavechain_trainer import checkpoint
+from wavechain_trainer.averages import Averages
+from wavechain_trainer.clips import Data, gather, generator
+from wavechain_trainer.folder import RunFolder
+from wavechain_trainer.training import Training
+
+DETOURS = 5
+SELF_TEST_STEPS = 10
+NOISE_SECONDS = 60.0
+
+
+def run(
+    training: Training,
+    data: Sequence[Path],
+    output: Path,
+    *,
+    resume: bool = False,
+    progress: Callable[[int, int, Mapping[str, float]], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Train until the steps are done, the time is up or someone asks to stop; give back the model's folder.
+
+    progress  called after every step with (step, steps, losses)
+    say       called with lines for a person: what was left out, what validation found
+    Raises    UsageError, UnreadableError (a checkpoint that cannot be used), UnwritableError, StageError (not finite)
+    """
+    folder = RunFolder(output)
+    folder.claim(training, resume=resume)
+    recipe = training.make_recipe()
+    gathered = gather(data, recipe.sample_rate, folder.cache, validation=training.validation_share)
+    for left in gathered.left:
+        say(f"left out: {left.path}: {left.reason}")
+    folder.write_left(gathered.left)
+    surroundings = _surroundings(training, recipe, folder)
+    loop = Loop(training, recipe, gathered, surroundings, folder)
+    if resume:
+        loop.load()
+        say(f"resumed at step {loop.step} of {training.steps}")
+    else:
+        loop.self_test()
+    with _asked_to_stop() as asked:
+        loop.train(asked, progress, say)
+    return folder.path
+
+
+class Loop:
+    """One run in memory."""
+
+    def __init__(
+        self, training: Training, recipe: Recipe, data: Data, surroundings: Surroundings, folder: RunFolder
+    ) -> None:
+        self.training, self.recipe, self.data, self.folder = training, recipe, data, folder
+        self._surroundings = surroundings
+        self._frames = round(recipe.crop_seconds * recipe.sample_rate)
+        self.device = torch.device(_device(training.device))
+        self.step = self.detour = 0
+        self.best = -math.inf
+        torch.manual_seed(training.seed)
+        self.networks: dict[str, nn.Module] = {
+            name: network.to(self.device) for name, network in recipe.networks().items()
+        }
+        self.averages = Averages(self.networks, training.average)
+        self._optimizers: dict[tuple[str, ...], torch.optim.Optimizer] = {}
+
+    # One step.
+
+    def advance(self, batches: Batches) -> dict[str, float]:
+        """Take one step. Raises NotFinite, having changed nothing that a checkpoint would not bring back."""
+        said: dict[str, float] = {}
+        for turn in self.recipe.turns(self.step, self.training.steps):
+            for repeat in range(turn.repeat):
+                said |= self._move(turn, batches.take(self.step, turn.name, repeat))
+        self.averages.update(self.networks, self.step)
+        self.step += 1
+        return said
+
+    def _move(self, turn: Turn, batch: Mapping[str, Tensor]) -> dict[str, float]:
+        moving = {id(weight) for name in turn.networks for weight in self.networks[name].parameters()}
+        for network in self.networks.values():
+            for weight in network.parameters():
+                weight.requires_grad_(id(weight) in moving)
+        optimizer = self._optimizer(turn.networks)
+        optimizer.zero_grad(set_to_none=True)
+        parts = self.recipe.loss(turn, batch, self.networks)
+        total = sum((part for name, part in parts.items() if not name.startswith("_")), torch.zeros((), device=self.device))
+        total.backward()
+        weights = [weight for name in turn.networks for weight in self.networks[name].parameters()]
+        length = float(nn.utils.clip_grad_norm_(weights, self.training.clip_norm))
+        if not math.isfinite(length) or not math.isfinite(float(total.detach())):
+            raise NotFinite(turn.name, {name: float(part.detach()) for name, part in parts.items()})
+        for group in optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        optimizer.step()
+        return {f"{turn.name}/{name.lstrip('_')}": float(part.detach()) for name, part in parts.items()} | {
+            f"{turn.name}/gradient": length
+        }
+
+    def _optimizer(self, names: tuple[str, ...]) -> torch.optim.Optimizer:
+        """One for each set of networks that moves together, made when it first does."""
+        if names not in self._optimizers:
+            weights = [weight for name in names for weight in self.networks[name].parameters()]
+            self._optimizers[names] = torch.optim.AdamW(
+                weights, betas=self.training.betas, weight_decay=self.training.weight_decay
+            )
+        return self._optimizers[names]
+
+    def _learning_rate(self) -> float:
+        """Linear warm-up, then a half cosine down."""
+        training = self.training
+        warm = min(1.0, (self.step + 1) / (training.warmup_steps + 1))
+        turn = 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / training.steps)))
+        return training.learning_rate * warm * (training.final_learning_rate + (1 - training.final_learning_rate) * turn)
+
+    # Batches.
+
+    def prepare(self, step: int, turn: str, repeat: int, pools: str = "training", size: int = 0) -> dict[str, Any]:
+        """A batch of NumPy arrays: pure, so that it can be made ahead in another thread."""
+        place = (self.detour, step, turn, repeat) if pools == "training" else (pools,)
+        rngs = [generator(self.training.seed, *place, item) for item in range(size or self.training.batch)]
+        drawn = self.data.training if pools == "training" else self.data.validation
+        clips = [self.data.clip(drawn, self._frames, rng) for rng in rngs]
+        return self.recipe.prepare(clips, rngs, self._surroundings)
+
+    def tensors(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        return {name: torch.from_numpy(np.ascontiguousarray(array)).to(self.device) for name, array in batch.items()}
+
+    # The run.
+
+    def self_test(self) -> None:
+        """Some steps before the run, undone: what is wrong with shapes, settings or memory shows now, not tonight."""
+        before = self._state()
+        batches = Batches(self)
+        try:
+            for _ in range(min(SELF_TEST_STEPS, self.training.steps)):
+                self.advance(batches)
+            for turn in self.recipe.turns(self.training.steps - 1, self.training.steps):  # and of the last phase
+                self._move(turn, self.tensors(self.prepare(0, turn.name, 0)))
+        except NotFinite as error:
+            raise StageError(f"{self.folder.path}: the self-test failed: {error}.", hint="a lower learning_rate.") from None
+        finally:
+            batches.close()
+        self._optimizers.clear()
+        self._restore(*before)
+
+    def train(
+        self,
+        asked: threading.Event,
+        progress: Callable[[int, int, Mapping[str, float]], None] | None,
+        say: Callable[[str], None],
+    ) -> None:
+        began = time.monotonic()
+        limit = math.inf if self.training.minutes is None else 60 * self.training.minutes
+        batches = Batches(self)
+        if self.step == 0:
+            self.save()
+        try:
+            while self.step < self.training.steps and not asked.is_set() and time.monotonic() - began < limit:
+                try:
+                    said = self.advance(batches)
+                except NotFinite as error:
+                    batches = self._detour(error, batches, say)
+                    continue
+                self.folder.log(self.step, said, self._learning_rate())
+                if progress is not None:
+                    progress(self.step, self.training.steps, said)
+                if self.step % self.training.validate_every == 0 or self.step == self.training.steps:
+                    say(self.validate())
+                    self.save()
+        finally:
+            batches.close()
+        self.save(final=True)
+        if self.step < self.training.steps:
+            why = "asked to stop" if asked.is_set() else "the time is up"
+            say(f"{why} at step {self.step} of {self.training.steps}; the same command with --resume goes on")
+
+    def _detour(self, error: NotFinite, batches: Batches, say: Callable[[str], None]) -> Batches:
+        batches.close()
+        detour, step = self.detour + 1, self.step
+        if detour > DETOURS:
+            raise StageError(
+                f"{self.folder.path}: {error} at step {step}, for the {detour}th time.", hint="a lower learning_rate."
+            )
+        self.load()
+        self.detour = detour
+        say(f"{error} at step {step}: back to step {self.step}, with other batches")
+        return Batches(self)
+
+    @torch.no_grad()
+    def validate(self) -> str:
+        """Figures of the averaged weights on the same clips each time, and previews of the first of them."""
+        before = {name: {key: value.clone() for key, value in n.state_dict().items()} for name, n in self.networks.items()}
+        random = torch.get_rng_state()
+        torch.manual_seed(self.training.seed)
+        for name, network in self.networks.items():
+            network.load_state_dict(self.averages.of(name))
+            network.eval()
+        try:
+            batch = self.tensors(self.prepare(0, "validate", 0, "validation", self.training.validation_clips))
+            figures = self.recipe.evaluate(batch, self.networks)
+            self.folder.preview(self.step, self.recipe.preview(batch, self.networks), self.recipe.sample_rate)
+        finally:
+            for name, network in self.networks.items():
+                network.load_state_dict(before[name])
+                network.train()
+            torch.set_rng_state(random)
+        self.folder.log_validation(self.step, figures)
+        if figures.get("score", -math.inf) > self.best:
+            self.best = figures["score"]
+        told = ", ".join(f"{name} {value:.3g}" for name, value in figures.items() if name != "score")
+        return f"step {self.step}: {told}"
+
+    # Saving and going on.
+
+    def save(self, *, final: bool = False) -> None:
+        """Checkpoint and model, each there whole or as it was before; what inference needs beside it in the end."""
+        tensors, facts = self._state()
+        checkpoint.write(self.folder.checkpoint, tensors, facts)
+        self.folder.write_model(self.recipe, self.networks, self.averages, self.training, self.step, final=final)
+
+    def load(self) -> None:
+        tensors, facts = checkpoint.read(self.folder.checkpoint)
+        if facts["data"] != self.data.digest:
+            raise UsageError(
+                f"{self.folder.checkpoint}: was made on other recordings than these.",
+                hint="the same folders, unchanged, or a new run without --resume.",
+            )
+        self._restore(tensors, facts)
+
+    def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors = {
+            f"network/{name}/{key}": value.clone()
+            for name, network in self.networks.items()
+            for key, value in network.state_dict().items()
+        }
+        tensors |= {f"average/{key}": value.clone() for key, value in self.averages.values.items()}
+        for names, optimizer in self._optimizers.items():
+            for index, state in optimizer.state_dict()["state"].items():
+                for key, value in state.items():
+                    tensors[f"optimizer/{'+'.join(names)}/{index}/{key}"] = torch.as_tensor(value).clone()
+        tensors["random/torch"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random/cuda"] = torch.cuda.get_rng_state(self.device)
+        facts = {"step": self.step, "detour": self.detour, "best": self.best, "data": self.data.digest}
+        facts["optimizers"] = [list(names) for names in self._optimizers]
+        return tensors, facts
+
+    def _restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        self.step, self.detour, self.best = facts["step"], facts["detour"], facts["best"]
+        for name, network in self.networks.items():
+            network.load_state_dict(_below(tensors, f"network/{name}/"))
+        for key, value in self.averages.values.items():
+            value.copy_(tensors[f"average/{key}"])
+        for names in facts["optimizers"]:
+            optimizer = self._optimizer(tuple(names))
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in _below(tensors, f"optimizer/{'+'.join(names)}/").items():
+                index, field = key.split("/", 1)
+                state.setdefault(int(index), {})[field] = value
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        torch.set_rng_state(tensors["random/torch"].cpu())
+        if "random/cuda" in tensors and self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random/cuda"].cpu(), self.device)
+
+
+class Batches:
+    """Batches made a step ahead in another thread. What is made does not depend on when."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._worker = ThreadPoolExecutor(1)
+        self._ahead: dict[tuple[int, str, int], Future[dict[str, Any]]] = {}
+
+    def take(self, step: int, turn: str, repeat: int) -> dict[str, Tensor]:
+        place = (step, turn, repeat)
+        made = self._ahead.pop(place, None) or self._worker.submit(self._loop.prepare, *place)
+        for soon in self._next(step):
+            if soon not in self._ahead:
+                self._ahead[soon] = self._worker.submit(self._loop.prepare, *soon)
+        return self._loop.tensors(made.result())
+
+    def _next(self, step: int) -> Iterator[tuple[int, str, int]]:
+        steps = self._loop.training.steps
+        if step + 1 < steps:
+            for turn in self._loop.recipe.turns(step + 1, steps):
+                for repeat in range(turn.repeat):
+                    yield (step + 1, turn.name, repeat)
+
+    def close(self) -> None:
+        self._worker.shutdown(cancel_futures=True)
+
+
+class NotFinite(Exception):
+    def __init__(self, turn: str, parts: Mapping[str, float]) -> None:
+        bad = [name for name, value in parts.items() if not math.isfinite(value)] or ["the gradient"]
+        super().__init__(f"turn {turn}: {', '.join(bad)} is not finite")
+
+
+@contextlib.contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """SIGTERM and the first Ctrl+C let the step end and save; a second Ctrl+C does not wait."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        if asked.is_set() and signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _surroundings(training: Training, recipe: Recipe, folder: RunFolder) -> Surroundings:
+    """Noise to mix in: every folder's recordings, mono, the first minute of each."""
+    if not training.noise:
+        return Surroundings()
+    data = gather(training.noise, recipe.sample_rate, folder.cache, validation=0.0)
+    frames = round(NOISE_SECONDS * recipe.sample_rate)
+    noises = [r.read(0, frames).mean(axis=0) for pool in data.training for r in pool.recordings]
+    return Surroundings(tuple(noises))
+
+
+def _device(wanted: str) -> str:
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"device = {wanted!r}: there is no GPU that torch can use here.", hint="device=cpu, or auto.")
+    try:
+        torch.device(wanted)
+    except RuntimeError as error:
+        raise UsageError(f"device = {wanted!r} is not a device of torch.", hint="cpu, cuda, or auto.") from error
+    return wanted
+
+
+def _below(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
+    return {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}

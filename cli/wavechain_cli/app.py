@@ -30,6 +30,8 @@ presets_app = typer.Typer(help="Ready-made chains.", no_args_is_help=True)
 app.add_typer(stages_app, name="stages", rich_help_panel="Look up")
 app.add_typer(plugins_app, name="plugins", rich_help_panel="Look up")
 app.add_typer(presets_app, name="presets", rich_help_panel="Look up")
+models_app = typer.Typer(help="Trained weights: which there are, what they were trained on.", no_args_is_help=True)
+app.add_typer(models_app, name="models", rich_help_panel="Train")
 
 
 class BitDepth(StrEnum):
@@ -251,6 +253,221 @@ def compare(
     from wavechain_cli.measuring import compare_files
 
     compare_files(a, b, plot=plot, json=json)
+
+
+@app.command(rich_help_panel="Measure")
+@guarded
+def features(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, folders or 'patterns/**/*.flac'.")],
+    transform: Annotated[
+        str, typer.Option("-t", "--transform", metavar="NAME", help="log-mel, mfcc, cqt ... (stages list).")
+    ],
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", "--set", metavar="KEY=VALUE", help="A parameter of it; repeatable.")
+    ] = None,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option("-s", "--stage", metavar="NAME:KEY=VALUE,...", help="A stage before it; repeatable."),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="NPZ", help="Keep the array; a folder for many files.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="PNG", readable=False, help="A picture of it; a folder for many files."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    json: Json = False,
+) -> None:
+    """Mel bands, cepstra, constant-Q ... of files: as arrays, as pictures, or what they are in a table.
+
+    wavechain features song.flac -t log-mel -p n_mels=128 -o song.npz --plot song.png
+    """
+    from wavechain_cli.features import Request, extract_features
+
+    request = Request(
+        files=files,
+        transform=transform,
+        parameters=parameter or [],
+        stages=stage or [],
+        output=output,
+        plot=plot,
+        overwrite=overwrite,
+        json=json,
+    )
+    raise typer.Exit(extract_features(request))
+
+
+@app.command(rich_help_panel="Train")
+@guarded
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of one of a plugin's.")],
+    data: Annotated[
+        list[Path] | None, typer.Argument(metavar="DATA...", readable=False, help="Folders of recordings.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", readable=False, help="The folder of the run.")
+    ] = None,
+    noise: Annotated[
+        list[Path] | None,
+        typer.Option("--noise", metavar="DIR", readable=False, help="Recordings of noise to mix in; repeatable."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show recordings, networks, memory and phases; train nothing.")
+    ] = False,
+    device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, or auto (auto).")] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="M", help="Stop after so long, ready to be resumed.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Steps in all (the recipe's).")] = None,
+) -> None:
+    """Train a network on your own recordings; stop it when you like, and go on exactly.
+
+    wavechain train denoise-small my-recordings/ -o runs/denoise
+    """
+    from wavechain_cli.training import Request
+    from wavechain_cli.training import train as train_request
+
+    request = Request(
+        recipe=recipe,
+        data=data or [],
+        output=output,
+        noise=noise or [],
+        resume=resume,
+        explain=explain,
+        device=device,
+        minutes=minutes,
+        steps=steps,
+    )
+    raise typer.Exit(train_request(request))
+
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or its folder.")]
+
+
+@models_app.command("list")
+@guarded
+def models_list(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="DIR...", readable=False, help="Folders of runs to look in as well.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Every model that plugins bring, and those in the folders given."""
+    from wavechain_cli.training import list_models
+
+    list_models(folders or [], json=json)
+
+
+@models_app.command("show")
+@guarded
+def models_show(name: Model, json: Json = False) -> None:
+    """One model: network, settings, rate, shapes."""
+    from wavechain_cli.training import show_model
+
+    show_model(name, json=json)
+
+
+@models_app.command("card")
+@guarded
+def models_card(name: Model) -> None:
+    """What a model was trained on, how well it does, where it fails."""
+    from wavechain_cli.training import show_card
+
+    show_card(name)
+
+
+@models_app.command("export")
+@guarded
+def models_export(
+    name: Model,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", readable=False, help="A new folder.")],
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="With a graph for ONNX Runtime, if its recipe makes one.")
+    ] = False,
+) -> None:
+    """Copy what inference needs of a model."""
+    from wavechain_cli.training import export
+
+    export(name, output, onnx=onnx)
+
+
+@app.command(rich_help_panel="Measure")
+@guarded
+def evaluate(
+    clean: Annotated[Path, typer.Argument(metavar="CLEAN", readable=False, help="A folder of clean recordings.")],
+    chain: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-c", "--chain", metavar="NAME[@FAULT,...]=CHAIN", help="A chain file, or 'STAGE | STAGE'; repeatable."
+        ),
+    ] = None,
+    command: Annotated[
+        list[str] | None,
+        typer.Option("--command", metavar="NAME=PROGRAM", help="A program with {input} and {output}; repeatable."),
+    ] = None,
+    degradations: Annotated[str, typer.Option("--degradations", help="all, or noise,clip,mixed,clean ...")] = "all",
+    noise: Annotated[
+        Path | None, typer.Option("--noise", metavar="FOLDER", readable=False, help="Noises to mix in (made up).")
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option("--pairs", metavar="FOLDER", readable=False, help="Worsened recordings, named as the clean ones."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FOLDER", readable=False, help="Keep a report with players."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+    metrics: Annotated[str, typer.Option("--metrics", help="all, or si-sdr,lsd ...")] = "all",
+    content: Annotated[str, typer.Option("--content", help="speech, music; auto: from the files' names.")] = "auto",
+    items: Annotated[int | None, typer.Option("--items", min=1, help="Recordings of each fault (all).")] = None,
+    costly_items: Annotated[
+        int | None, typer.Option("--costly-items", min=0, help="Those of them that slow metrics are asked about (8).")
+    ] = None,
+    examples: Annotated[
+        int | None, typer.Option("--examples", min=0, help="Those of them that can be listened to (1).")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", metavar="FOLDER", readable=False, help="Remember what was measured.")
+    ] = None,
+    fresh: Annotated[
+        list[str] | None, typer.Option("--fresh", metavar="NAME", help="Run this row again; repeatable.")
+    ] = None,
+    no_cpu: Annotated[bool, typer.Option("--no-cpu", help="Do not measure CPU time.")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything drawn.")] = 0,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, max=64, help="Processes.")] = 1,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+) -> None:
+    """How well chains and other programs repair recordings, fault by fault, with intervals.
+
+    wavechain evaluate clean/ --degradations clicks,hum -c declick=ar-declick -o report
+    """
+    from wavechain_cli.evaluating import evaluate_rows
+
+    settings = {
+        "clean": clean,
+        "noise": noise,
+        "pairs": pairs,
+        "degradations": degradations,
+        "chains": tuple(chain or ()),
+        "commands": tuple(command or ()),
+        "output": output,
+        "overwrite": overwrite,
+        "metrics": metrics,
+        "content": content,
+        "items": items,
+        "costly_items": costly_items,
+        "examples": examples,
+        "cache": cache,
+        "fresh": tuple(fresh or ()),
+        "cpu": not no_cpu,
+        "seed": seed,
+        "jobs": jobs,
+    }
+    raise typer.Exit(evaluate_rows(settings, json=json, quiet=quiet))
 
 
 @stages_app.command("list")

@@ -16,14 +16,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wavechain.errors import UnreadableError, UnwritableError
+from wavechain.errors import OutputExistsError, UnreadableError, UnwritableError
+from wavechain.lastmile import unwritable
 from wavechain.registry import registry
+from wavechain.registry.register import is_name
 
 FORMAT = "wavechain-model/1"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
@@ -99,6 +102,7 @@ def write_model(folder: Path, weights: Mapping[str, Any], config: Mapping[str, A
 
     Raises  UnwritableError
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     temporary = folder / f".{WEIGHTS}.{os.getpid()}.tmp"
@@ -109,12 +113,68 @@ def write_model(folder: Path, weights: Mapping[str, Any], config: Mapping[str, A
         text.write_text(json.dumps({"format": FORMAT, **config}, indent=2) + "\n", encoding="utf-8")
         temporary.replace(folder / WEIGHTS)
         text.replace(folder / CONFIG)
-    except OSError as error:
-        why = error.strerror or error
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
         raise UnwritableError(f"{folder}: the model cannot be written ({why}).", hint="make room.") from error
     finally:
         temporary.unlink(missing_ok=True)
         text.unlink(missing_ok=True)
+
+
+def export_model(model: ModelFolder, folder: Path, *, onnx: bool = False) -> list[Path]:
+    """Copy what inference needs into *folder*; with *onnx*, also what the recipe that made it can export.
+
+    Raises  OutputExistsError, UnwritableError; UnreadableError when the network cannot take the weights or there is
+            nothing to export; MissingDependencyError
+    """
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        raise OutputExistsError(f"{folder}: is there already, and not empty.", hint="another -o.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(model.path.iterdir()):
+            if path.is_file() and not path.name.startswith(".") and path.name != "report.html":
+                shutil.copyfile(path, folder / path.name)
+        if onnx:
+            _export_graph(model, folder)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return sorted(folder.iterdir())
+
+
+def _export_graph(model: ModelFolder, folder: Path) -> None:
+    network = load_network(model)
+    trained = model.config.get("trained")
+    recipe = registry().load_part("recipe", str(trained["recipe"]))() if isinstance(trained, dict) else None
+    name = recipe.describe().get("network") if recipe is not None else None
+    before = set(folder.iterdir())
+    if recipe is not None and name is not None:
+        recipe.export({name: network}, folder)
+    if set(folder.iterdir()) == before and not list(folder.glob("*.onnx")):
+        raise UnreadableError(f"{model.path}: its recipe exports no graph.", hint="without --onnx.")
+
+
+def load_network(model: ModelFolder) -> Any:
+    """The network with its weights: a torch module, ready to be used.
+
+    Raises  ChainError, MissingDependencyError, ParameterError; UnreadableError for weights that are not its own
+    """
+    network = registry().load_part("network", model.part)(**model.settings)
+    from safetensors.torch import load_file
+
+    wanted = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
+    for name in (*wanted, *model.shapes):
+        here, there = wanted.get(name), model.shapes.get(name)
+        if here != there:
+            told = (
+                "is unknown to"
+                if here is None
+                else "is lacking, of"
+                if there is None
+                else f"is {there}, not {here}, in"
+            )
+            raise UnreadableError(f"{model.weights}: {name} {told} {model.part}.", hint="the folder as it was written.")
+    network.load_state_dict(load_file(model.weights))
+    return network.eval()
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -132,6 +192,8 @@ def _config(path: Path) -> dict[str, Any]:
         value = config.get(key)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise UnreadableError(f"{path}: {key} = {value!r} is not a {kind.__name__}.", hint=hint)
+    if not is_name(config["part"].rpartition(".")[2]):
+        raise UnreadableError(f"{path}: part = {config['part']!r} is not a name; a config never names code.", hint=hint)
     return config
 
 

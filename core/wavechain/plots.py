@@ -1,4 +1,4 @@
-"""Pictures: waveform, spectrogram and spectra, drawn by matplotlib (extra ``plots``) without a display."""
+"""Pictures: waveform, spectrogram, spectra and features, drawn by matplotlib (extra ``plots``) without a display."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from wavechain.compare import Comparison
 from wavechain.dsp.spectrum import AverageSpectrum, power_db
 from wavechain.errors import MissingDependencyError, UsageError
+from wavechain.features import Features
 from wavechain.lastmile import part_file
 from wavechain.measure import ENVELOPE_FRAMES, Measurement, Picture
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FLOOR_DB = -110.0
+_FEATURES_FLOOR_DB = -80.0
 _COLUMNS = 2000
 
 
@@ -55,6 +57,33 @@ def plot_comparison(comparison: Comparison, path: Path) -> None:
     title = "equal bit for bit" if comparison.identical else f"null {comparison.null_db} dB"
     figure, axes = _figure(1, title=f"{Path(comparison.a).name} and {Path(comparison.b).name}: {title}")
     _draw_spectra(axes[0], list(zip(("A", "B", "A - B"), comparison.spectra, strict=True)))
+    _save(figure, path)
+
+
+def plot_features(features: Features, path: Path) -> None:
+    """Features over time, a row for each band, bin or coefficient; strengths in dB below the strongest."""
+    assert features.picture is not None
+    rows, picture = features.rows, np.asarray(features.picture, np.float64)
+    label, low, high = rows.unit, float(picture.min()), float(picture.max())
+    if rows.scale != "as-is":
+        picture = power_db(picture / max(high, 1e-30), _FEATURES_FLOOR_DB)
+        label, low, high = "dB below the strongest", _FEATURES_FLOOR_DB, 0.0
+    figure, (axes,) = _figure(1, title=f"{Path(features.path).name}: {features.kind} {features.shape}")
+    image = axes.imshow(
+        picture,
+        origin="lower",
+        aspect="auto",
+        extent=(0, max(features.seconds, 1e-3), -0.5, len(picture) - 0.5),
+        vmin=low,
+        vmax=max(high, low + 1e-6),
+        cmap="magma",
+        interpolation="nearest",
+    )
+    axes.set(xlabel="seconds", ylabel="Hz" if rows.hz else "coefficient")
+    if rows.hz:
+        shown = np.unique(np.linspace(0, len(rows.hz) - 1, 9).round().astype(int))
+        axes.set_yticks(shown, [f"{rows.hz[row]:.0f}" for row in shown])
+    figure.colorbar(image, ax=axes, label=label, pad=0.01)
     _save(figure, path)
 
 

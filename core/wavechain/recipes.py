@@ -21,13 +21,17 @@ Conventions
 
 from __future__ import annotations
 
+import importlib.util
+import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from wavechain.errors import UnreadableError, UsageError, nearest
 from wavechain.registry import registry
 from wavechain.stages import Stage
 from wavechain.stream import Block
@@ -39,6 +43,42 @@ def part(kind: str, name: str, settings: Mapping[str, Any] | None = None) -> Any
     Raises  ChainError for an unknown name, ParameterError for wrong settings, MissingDependencyError
     """
     return registry().load_part(kind, name)(**(settings or {}))
+
+
+def recipe_files() -> dict[str, Path]:
+    """Recipe files that came with plugins, by name: every ``recipes/NAME.toml`` in the package of a plugin that
+    registers a part of kind ``recipe``."""
+    files: dict[str, Path] = {}
+    for package in dict.fromkeys(spec.target.partition(".")[0] for spec in registry().parts("recipe")):
+        found = importlib.util.find_spec(package)
+        for folder in found.submodule_search_locations or () if found else ():
+            for path in sorted(Path(folder, "recipes").glob("*.toml")):
+                files.setdefault(path.stem, path)
+    return files
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """The settings of a run: from a file, or from one that came with a plugin, by its name.
+
+    Raises  UsageError for a name that nothing answers to, UnreadableError for a file that is no TOML
+    """
+    path = Path(name)
+    if path.suffix != ".toml" and not path.is_file():
+        files = recipe_files()
+        if name not in files:
+            guess = nearest(name, files)
+            near = f"; the nearest is {guess!r}" if guess else ""
+            raise UsageError(f"no recipe is called {name!r}{near}.", hint=f"a file, or {', '.join(files) or 'none'}.")
+        path = files[name]
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UnreadableError(f"{path}: {why}.", hint=f"one of {', '.join(recipe_files())}, or a file.") from None
+    except ValueError as error:
+        raise UnreadableError(
+            f"{path}: is not TOML ({error}).", hint="a recipe file, as docs/train.md shows."
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

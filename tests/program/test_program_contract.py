@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from wavechain import Audio, Chain, OutputOptions
 from wavechain.chain import parse_stage
 from wavechain.registry import StageSpec, registry
-from wavechain.stages import Stage
+from wavechain.stages import FeatureTransform, Stage
 from wavechain.testing import (
     EffectContract,
     FeatureTransformContract,
@@ -77,7 +77,16 @@ SETTINGS: dict[str, list[str]] = {
     "pedalboard.pitch-shift": ["semitones=3"],
     "pedalboard.resample": ["quality=windowed-sinc-16"],
     "pedalboard.reverb": ["", "wet_level=0"],
+    "restoration.ar-declick": [""],
+    "restoration.ar-fill": [""],
+    "restoration.comb-dehum": [""],
+    "restoration.declip-consistent": [""],
     "transforms.stft": ["", "n_fft=512,hop_length=100,window=sine"],
+    "transforms.mel": ["", "n_fft=1024,hop_length=200,n_mels=40,spectrum=magnitude,scale=htk,norm=none"],
+    "transforms.log-mel": ["", "log=ln,spectrum=magnitude,high_hz=3500,n_mels=24"],
+    "transforms.mfcc": ["n_mfcc=80", "", "n_mels=40,n_mfcc=40,window=hamming"],
+    "transforms.cqt": ["low_hz=130,n_bins=48", "low_hz=220,bins_per_octave=24,hop_length=100,n_bins=60"],
+    "transforms.spectral-contrast": ["n_bands=4", "n_bands=3,n_fft=4096,quantile=0.1"],
     "transforms.istft": [""],
     "transforms.spectral-gate": ["", "smooth_hz=0,smooth_seconds=0"],
 }
@@ -87,6 +96,7 @@ AFTER_STFT = {"core.inverse", "transforms.istft", "transforms.spectral-gate"}
 
 NATIVE = "The native code clips NaN away; the core refuses NaN before it gets there."
 LAST_HOP = "The features do not say where in their last hop the sound ended: up to a hop of silence follows."
+FLOOR = "The largest number there is stands for silence: its level is the floor, -100 dB."
 MOVES = "It moves sound in time: that is what it is for."
 EXCEPTIONS: dict[str, dict[str, str]] = {
     "core.inverse": {"unknown-length": LAST_HOP},
@@ -105,6 +115,11 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "latency-by-impulse": "The stretcher spreads an impulse over 20 ms and may put its peak 3 ms early.",
     },
     "transforms.istft": {"unknown-length": LAST_HOP},
+    "transforms.log-mel": {"latency-by-impulse": FLOOR},
+    "transforms.mfcc": {"latency-by-impulse": FLOOR},
+    "transforms.spectral-contrast": {
+        "latency-by-impulse": "An impulse has no contrast: all frequencies are equally strong in it.",
+    },
 }
 
 
@@ -117,7 +132,7 @@ def stages_of(name: str) -> list[Stage]:
 
 
 def contract_of(spec: StageSpec, stages: list[Stage]) -> type[EffectContract]:
-    base = FeatureTransformContract if spec.full_name == "transforms.stft" else EffectContract
+    base = FeatureTransformContract if isinstance(stages[0], FeatureTransform) else EffectContract
     slow = [pytest.mark.slow] if len(stages) > 1 else []
     members = {
         "__module__": __name__,

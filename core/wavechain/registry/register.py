@@ -177,7 +177,7 @@ class Register:
         """Offer something that recipes and benches use by name: what `wavechain.recipes` has an interface for.
 
         name      kebab-case, once per kind
-        kind      ``recipe``, ``network``, ``loss``, ``discriminator``, ``degradation`` or ``metric``
+        kind      ``recipe``, ``network``, ``loss``, ``discriminator``, ``degradation``, ``metric`` or ``bench``
         The rest is as in `stage`.
         """
         where = f"{kind} {name!r}"

@@ -27,7 +27,7 @@ RESERVED = frozenset(
 KINDS = ("loader", "transform", "effect", "model", "trainer", "writer")
 
 # What a plugin can offer to other plugins' trainers and benches, found by name as stages are (wavechain.recipes).
-PART_KINDS = ("recipe", "network", "loss", "discriminator", "degradation", "metric")
+PART_KINDS = ("recipe", "network", "loss", "discriminator", "degradation", "metric", "bench")
 
 State: TypeAlias = Literal["loaded", "unavailable", "blocked", "conflict", "shadowed", "broken"]
 

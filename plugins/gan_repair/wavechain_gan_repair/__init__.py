@@ -10,9 +10,34 @@ if TYPE_CHECKING:
     from wavechain.registry.register import Register
 
 
+STAGES = (
+    ("repair", "Repair", "Gives back what a recording was before it was damaged, whatever the damage."),
+    ("denoise", "Denoise", "Takes noise away, by a trained network."),
+    ("declick", "Declick", "Takes clicks and crackle away, by a trained network."),
+    ("declip", "Declip", "Rounds off what was cut off at full scale, by a trained network."),
+    ("dehum", "Dehum", "Takes mains hum away, by a trained network."),
+    ("extend-bandwidth", "ExtendBandwidth", "Fills in the highs that are missing, by a trained network."),
+    ("repair-dropouts", "RepairDropouts", "Fills gaps in, by a trained network."),
+)
+
+
 @hookimpl
 def wavechain_register(register: Register) -> None:
     register.plugin(summary="Blind neural repair of recordings; trained weights inside.")
+    for name, stage, summary in STAGES:
+        register.stage(
+            name,
+            kind="model",
+            summary=summary,
+            target=f"wavechain_gan_repair.repair:{stage}",
+            requires=("onnxruntime",),
+            extra="repair",
+        )
+    register.model(
+        "repairnet",
+        summary="Repairs speech and music at 44.1 and 48 kHz.",
+        path="wavechain_gan_repair:models/repairnet",
+    )
     register.part(
         "repairnet",
         kind="network",

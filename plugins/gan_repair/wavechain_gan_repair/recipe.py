@@ -149,7 +149,7 @@ class RepairRecipe(Recipe):
             with torch.no_grad():
                 told_real, features_real = networks["discriminator"](real)
             parts["adversarial"] = self.adversarial_weight * self._objective.generator(told_fake, told_real)
-            parts["features"] = self.feature_weight * self._features(features_real, features_fake)
+            parts["features"] = self.feature_weight * self._features(features_fake, features_real)
         return parts
 
     def repair(self, batch: Mapping[str, Any], network: RepairNet) -> tuple[Tensor, Tensor, Tensor]:

@@ -22,6 +22,9 @@ Mask = npt.NDArray[np.bool_]
 # the noise of 16 bits.
 _FLOOR = 1e-9
 
+# How far the loudness that the model expects bounds what is filled in; 1 would pull it towards silence.
+_PRIOR = 1e-3
+
 
 def autocorrelation(signal: Signal, lags: int) -> Signal:
     """Shape (frames,) -> (lags + 1,)"""
@@ -74,10 +77,13 @@ def excitation(signal: Signal, coefficients: Signal) -> Signal:
 def interpolated(signal: Signal, unknown: Mask, coefficients: Signal) -> Signal:
     """*signal* with its *unknown* frames as the model expects them between all others: least excitation in all.
 
-    Each group of unknown frames, more than the order apart from the next, is a set of equations of its own.
+    The frames themselves are expected to be no louder than the model is by its own excitation: this prior keeps long
+    gaps in very predictable sound from growing beyond all bounds. Each group of unknown frames, more than the order
+    apart from the next, is a set of equations of its own.
     """
     order = coefficients.size - 1
     lags = np.convolve(coefficients, coefficients[::-1])
+    gain = float(np.mean(1.0 / (np.abs(np.fft.rfft(coefficients, 4096)) ** 2 + 1e-12)))
     filled = np.where(unknown, 0.0, signal)
     places = np.flatnonzero(unknown)
     for group in np.split(places, np.flatnonzero(np.diff(places) > order) + 1):
@@ -89,5 +95,6 @@ def interpolated(signal: Signal, unknown: Mask, coefficients: Signal) -> Signal:
         wanted = -np.convolve(around, lags, "valid")[group - group[0]]
         apart = np.abs(group[:, np.newaxis] - group)
         matrix = np.where(apart <= order, lags[order + np.minimum(apart, order)], 0.0)
+        matrix[np.diag_indices(group.size)] += _PRIOR / gain
         filled[group] = np.linalg.solve(matrix, wanted)
     return filled

@@ -1,4 +1,19 @@
-"""ar-declick"""
+"""ar-declick: takes out clicks and crackle, and sets in what the sound around them leads to.
+
+The sound is modelled as autoregressive, window by window. Two statistics find what does not belong to it: the matched
+filter of a click, which is the excitation filtered by the model reversed in time, and the lesser of what the model
+cannot predict forward and backward, which is large inside a click only. The model is fitted again to each result, so
+that clicks spoil it less and less. A click is taken out only if putting the expected sound in its place explains most
+of the excitation in and after it: the attack of a note goes on to ring, and is left. What is set in is the sound of
+least excitation.
+
+Source       A. J. E. M. Janssen, R. N. J. Veldhuis, L. B. Vries, IEEE Trans. ASSP 34, 1986; matched filter:
+             S. V. Vaseghi, P. J. W. Rayner, "Detection and suppression of impulsive noise in speech communication
+             systems", IEE Proc. I 137, 1990; S. J. Godsill, P. J. W. Rayner, Digital Audio Restoration, 1998.
+
+Conventions: any channel count, each by itself; length unchanged; frames outside clicks pass through bit for bit.
+"""
+
 from __future__ import annotations
 
 import math
@@ -6,119 +21,162 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from wavechain import Block, Effect, Processor, Spec, param
+from wavechain import Effect, Processor, Spec, param
 from wavechain_restoration.ar import Mask, Signal, excitation, fitted, interpolated
 from wavechain_restoration.in_order import InOrder
+from wavechain_restoration.runs import joined, runs
 
-P1, P2 = 32, 64
-KLOW = 0.5; TRIES = 3; DROP = 0.8; EXTS=(0,4,12); JOIN = 8; MARGIN = 1; FLOOR=2.0**-17
+_SEARCH_ORDER = 32
+_REPAIR_ORDER = 64
+_ROUNDS = 3
+_INSIDE = 0.5  # threshold for the frames of a click, as a share of that for finding one
+_EXPLAINED = 0.8  # share of the excitation that a repair must take away
+_WIDER = (0, 4, 12)  # frames by which a click is tried wider on each side, until its repair explains enough
+_JOIN = 8
+_LOUDER = 1.5  # a repair that rises this far above all that is around it is none
+_FLOOR = 2.0**-17  # half a step of 16 bits: nothing below is a click
+
 
 class ArDeclick(Effect):
-    cost: ClassVar[float] = 100.0
-    sensitivity: float = param(5.0, ge=0, le=10, help="s")
-    longest_ms: float = param(2.0, unit="ms", ge=0.02, le=10, help="l")
+    """Take out clicks and crackle."""
+
+    cost: ClassVar[float] = 1800.0
+
+    sensitivity: float = param(
+        5.0, ge=0, le=10, help="More finds quieter clicks, and takes more of the music for clicks: 1 is 1 dB."
+    )
+    longest_ms: float = param(2.0, unit="ms", ge=0.02, le=10, help="What lasts longer is no click, and stays.")
 
     def open(self, spec: Spec) -> Processor:
         return _Declick(spec, self)
 
 
-def runs(mask):
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.view(np.int8), [0]])))
-    return edges.reshape(-1, 2)
-
-
 class _Declick(InOrder):
-    def __init__(self, spec, stage):
-        unit = spec.sample_rate / 44100
-        core = 1 << round(math.log2(2048 * unit))
+    def __init__(self, spec: Spec, stage: ArDeclick) -> None:
+        core = 1 << max(9, round(math.log2(0.046 * spec.sample_rate)))
         super().__init__(spec, core // 2, core, core // 2)
-        self.longest = max(1, round(stage.longest_ms * 1e-3 * spec.sample_rate))
-        self.K = 12 * 10 ** (-(stage.sensitivity - 5) / 10)
-        self.count = 0
+        self._longest = max(1, round(stage.longest_ms * spec.sample_rate / 1000))
+        # In standard deviations of the undisturbed excitation, estimated from its median.
+        self._threshold = 12.0 * 10 ** ((5.0 - stage.sensitivity) / 20)
+        self._clicks = 0
+        self._frames = 0
 
-    def mend(self, window, channel, frames):
-        work = window
-        unknown = np.zeros(window.size, bool)
-        for t in range(TRIES):
-            a = fitted(work, P1)
-            if a is None:
+    def mend(self, window: Signal, channel: int, frames: int) -> Mask | None:
+        self._frames += frames if channel == 0 else 0
+        marked = self._searched(window)
+        if marked is None:
+            return None
+        found, clean, model = marked
+        scale = self._scale(excitation(clean, model))
+        changed = np.zeros(window.size, bool)
+        for start, end in runs(found):
+            if self.left <= start < self.left + frames and end - start <= self._longest:
+                repaired = self._settled(window, clean, found, (start, end), model, float(scale[start]))
+                if repaired is not None:
+                    start, repair = repaired
+                    clean[start : start + repair.size] = repair
+                    changed[start : start + repair.size] = True
+                    self._clicks += 1
+        window[changed] = clean[changed]
+        return changed
+
+    def _searched(self, window: Signal) -> tuple[Mask, Signal, Signal] | None:
+        """Suspected frames, the window without them, and its model; None where there is no suspicion."""
+        clean, found = window, np.zeros(window.size, bool)
+        for _ in range(_ROUNDS):
+            model = fitted(clean, _SEARCH_ORDER)
+            if model is None:
                 return None
-            new = self.found(work, a, work) & ~unknown
+            new = self._suspects(clean, model, clean) & ~found
             if not new.any():
                 break
-            unknown = self.joined(unknown | new)
-            work = interpolated(window, unknown, a)
-        if not unknown.any():
+            found = joined(found | new, _JOIN)
+            clean = interpolated(window, found, model)
+        model = fitted(clean, _REPAIR_ORDER) if found.any() else None
+        if model is None:
             return None
-        a = fitted(work, P2)
-        if a is None: return None
-        unknown = self.found(window, a, work) 
-        work = interpolated(window, unknown, a)
-        more = self.found(work, a, work) & ~unknown
+        # The first rounds, with models that the clicks had spoilt, marked too much.
+        found = self._suspects(window, model, clean)
+        clean = interpolated(window, found, model)
+        more = self._suspects(clean, model, clean) & ~found
         if more.any():
-            unknown = self.joined(unknown | more)
-            work = interpolated(window, unknown, a)
-        sig = self.scale(excitation(work, a))
-        P = P2
-        fin = np.zeros(window.size, bool)
-        for s, e in runs(unknown):
-            if not (self.left <= s < self.left + frames): continue
-            if e - s > self.longest or e + P > window.size: self.why[0]+=1; continue
-            ok = False
-            for ext in EXTS:
-                s2, e2 = max(s - ext, P), min(e + ext, window.size - P)
-                if e2 - s2 > self.longest: break
-                near = slice(s2 - P, e2 + P)
-                known = np.where(unknown[near], work[near], window[near])
-                mask = np.zeros(near.stop - near.start, bool); mask[P:-P] = True
-                after = interpolated(known, mask, a)
-                before = known.copy(); before[P:-P] = window[s2:e2]
-                b = np.convolve(before, a, 'valid'); f = np.convolve(after, a, 'valid')
-                b = b @ b; f = f @ f
-                if b - f >= DROP * b and b - f >= (self.K * sig[s]) ** 2:
-                    ok = True; break
-            if not ok: self.why[1]+=1; continue
-            s, e = s2, e2
-            work[s:e] = after[P:-P]
-            self.count += 1
-            fin[s:e] = True
-        if not fin.any(): return None
-        window[fin] = work[fin]
-        return fin
-    why=[0,0,0]
+            found = joined(found | more, _JOIN)
+        for start, end in runs(found):
+            if end - start > self._longest:
+                found[start:end] = False
+        return found, interpolated(window, found, model), model
 
-    def scale(self, e):
+    def _suspects(self, signal: Signal, model: Signal, clean: Signal) -> Mask:
+        """Frames of *signal* that may be clicks, by thresholds from what is usual in *clean*."""
+        unpredicted, matched = _statistics(signal, model)
+        usual = (unpredicted, matched) if clean is signal else _statistics(clean, model)
+        inside = unpredicted > _INSIDE * self._threshold * self._scale(usual[0])
+        certain = matched > self._threshold * self._scale(usual[1])
+        found = np.zeros(signal.size, bool)
+        for start, end in runs(joined(inside, _JOIN)):
+            if certain[max(start - 2, 0) : end + 2].any():
+                found[max(start - 1, 0) : end + 1] = True
+        for start, end in runs(certain):
+            if not found[max(start - 16, 0) : end + 16].any():
+                middle = start + int(np.argmax(matched[start:end]))
+                found[max(middle - 1, 0) : middle + 2] = True
+        return found
+
+    def _scale(self, statistic: Signal) -> Signal:
+        """Standard deviation around each frame: from medians, and the largest of three neighbouring stretches.
+
+        So a click does not raise it, and an attack lifts the threshold also just before itself.
+        """
         size = self.core // 4
-        m = np.median(np.abs(e.reshape(-1, size)), axis=1) / 0.6745
-        m = np.maximum(m, FLOOR)
-        m2 = np.maximum(m, np.maximum(np.append(m[1:], 0), np.append(0, m[:-1])))
-        return np.repeat(m2, size)
+        level = np.maximum(np.median(np.abs(statistic).reshape(-1, size), axis=1) / 0.6745, _FLOOR)
+        held = np.maximum(level, np.maximum(np.append(level[1:], 0.0), np.append(0.0, level[:-1])))
+        around: Signal = np.repeat(held, size)
+        return around
 
-    def joined(self, mask, gap=JOIN):
-        out = mask.copy()
-        for s, e in runs(~mask):
-            if e - s <= gap and s > 0 and e < mask.size: out[s:e] = True
-        return out
+    def _settled(
+        self, window: Signal, clean: Signal, found: Mask, click: tuple[int, int], model: Signal, scale: float
+    ) -> tuple[int, Signal] | None:
+        """Where the repair of a click starts, and the repair; None where it explains too little to be one."""
+        order = model.size - 1
+        for wider in _WIDER:
+            start, end = max(click[0] - wider, self.left), min(click[1] + wider, window.size - order)
+            if not 0 < end - start <= self._longest:
+                return None
+            near, inner = slice(start - order, end + order), slice(order, order + end - start)
+            around = np.where(found[near], clean[near], window[near])
+            around[inner] = window[start:end]
+            unknown = np.zeros(around.size, bool)
+            unknown[inner] = True
+            repaired = interpolated(around, unknown, model)
+            if np.abs(repaired[inner]).max() > _LOUDER * np.abs(around[~unknown]).max():
+                return None
+            before, after = (np.convolve(each, model, "valid") for each in (around, repaired))
+            power = float(before @ before)
+            explained = power - float(after @ after)
+            if explained >= max(_EXPLAINED * power, (self._threshold * scale) ** 2):
+                return start, repaired[inner]
+        return None
 
-    def errs(self, x, a):
-        P = a.size - 1
-        e = excitation(x, a)
-        b = np.convolve(x, a[::-1])[P:]
-        m = np.convolve(e, a[::-1])[P:] / math.sqrt(a @ a)
-        m[-P:] = 0; b[-P:] = 0; e[:P] = 0; m[:P] = 0
-        return np.minimum(np.abs(e), np.abs(b)), np.abs(m)
+    @property
+    def report(self) -> dict[str, Any]:
+        if not self._clicks:
+            return {"left_alone": "no clicks were found"}
+        minutes = self._frames / self.spec.sample_rate / 60
+        return {"clicks": self._clicks, "clicks_per_minute": round(self._clicks / minutes, 1)}
 
-    def found(self, x, a, ref):
-        lo, m = self.errs(x, a)
-        rl, rm = (lo, m) if ref is x else self.errs(ref, a)
-        lo = lo > KLOW * self.K * self.scale(rl)
-        strong = m > self.K * self.scale(rm)
-        out = np.zeros(x.size, bool)
-        for s, t in runs(self.joined(lo)):
-            if strong[max(s-2,0):t+2].any():
-                out[max(s - MARGIN, 0):t + MARGIN] = True
-        for s, t in runs(strong):
-            if not out[max(s - 16,0):t + 16].any():
-                p = s + int(np.argmax(m[s:t]))
-                out[p - 1:p + 2] = True
-        return out
+
+def _statistics(signal: Signal, model: Signal) -> tuple[Signal, Signal]:
+    """The lesser of the errors of prediction forward and backward, and the matched filter; magnitudes.
+
+    Shape   (frames,), both; zeros where the model reaches beyond either end
+    """
+    order = model.size - 1
+    forward = excitation(signal, model)
+    backward = np.convolve(signal, model[::-1])[order:]
+    matched = np.convolve(forward, model[::-1])[order:] / math.sqrt(float(model @ model))
+    unpredicted = np.minimum(np.abs(forward), np.abs(backward))
+    matched = np.abs(matched)
+    for each in (unpredicted, matched):
+        each[:order] = 0
+        each[-order:] = 0
+    return unpredicted, matched

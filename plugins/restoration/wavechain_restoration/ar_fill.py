@@ -71,7 +71,9 @@ class _Fill(InOrder):
                 continue
             start, end = gap
             if self.left <= start < self.left + frames and not filled[start:end].any():
-                window[start:end] = self._bridge(window[start - self._context : start], window[end:][: self._context], end - start)
+                window[start:end] = self._bridge(
+                    window[start - self._context : start], window[end:][: self._context], end - start
+                )
                 filled[start:end] = True
                 self._gaps += 1
                 self._seconds += (end - start) / self.spec.sample_rate
@@ -79,7 +81,10 @@ class _Fill(InOrder):
 
     def _edges(self, window: Signal, start: int, end: int) -> tuple[int, int] | None:
         """The frames of the gap around the hops from *start* to *end*, or None when it is none."""
-        before, after = window[max(0, start - self._level - self._edge) : start], window[end : end + self._level + self._edge]
+        before, after = (
+            window[max(0, start - self._level - self._edge) : start],
+            window[end : end + self._level + self._edge],
+        )
         if before.size < self._level or after.size < self._level:
             return None
         around = min(_rms(before), _rms(after))
@@ -90,7 +95,11 @@ class _Fill(InOrder):
             start -= 1
         while end < window.size and abs(window[end]) <= floor:
             end += 1
-        if not self._shortest <= end - start <= self._longest or start < self._context or end + self._context > window.size:
+        if (
+            not self._shortest <= end - start <= self._longest
+            or start < self._context
+            or end + self._context > window.size
+        ):
             return None
         steep = 10 ** (-_EDGE_DB / 20)
         for beside, beyond in (

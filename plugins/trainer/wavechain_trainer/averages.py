@@ -5,7 +5,8 @@ Source  B. T. Polyak, A. B. Juditsky, "Acceleration of stochastic approximation 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -37,3 +38,38 @@ class Averages:
         """The averaged weights of one network, as its `load_state_dict` takes them."""
         start = f"{name}/"
         return {key.removeprefix(start): value for key, value in self.values.items() if key.startswith(start)}
+
+
+class LastWeights:
+    """The mean of the weights at the last few validations: steadier than one of them, quicker to follow than an EMA.
+
+    Source  P. Izmailov et al., "Averaging weights leads to wider optima and better generalization", UAI 2018
+    """
+
+    def __init__(self, count: int) -> None:
+        self.kept: deque[dict[str, Tensor]] = deque(maxlen=count)
+
+    def keep(self, networks: Mapping[str, nn.Module]) -> None:
+        self.kept.append(
+            {
+                f"{name}/{key}": value.detach().clone()
+                for name, network in networks.items()
+                for key, value in network.state_dict().items()
+            }
+        )
+
+    def restore(self, kept: Iterable[dict[str, Tensor]]) -> None:
+        self.kept.clear()
+        self.kept.extend(kept)
+
+    def of(self, name: str) -> dict[str, Tensor]:
+        """The mean for one network; whole numbers as they were last. Nothing before the first validation."""
+        start = f"{name}/"
+        last = self.kept[-1] if self.kept else {}
+        return {
+            key.removeprefix(start): torch.stack([each[key] for each in self.kept]).mean(dim=0)
+            if value.is_floating_point()
+            else value.clone()
+            for key, value in last.items()
+            if key.startswith(start)
+        }

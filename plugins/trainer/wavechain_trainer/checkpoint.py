@@ -1,8 +1,9 @@
 """Checkpoints: everything a run needs to go on bit for bit, in one safetensors file that is there whole or not at all.
 
 Conventions
-    Tensors are named by what they are: ``network/repairnet/enter.weight``, ``average/...``, ``optimizer/repair/3/exp_avg``,
-    ``random/torch``. Numbers and texts stand in the file's header as JSON. No pickle, so nothing in such a file can run.
+    Tensors are named by what they are: ``network/repairnet/enter.weight``, ``average/...``,
+    ``optimizer/repairnet/3/exp_avg``, ``recent/0/...``, ``random/torch``. Numbers and texts stand in the file's header
+    as JSON. No pickle, so nothing in such a file can run.
     A file is written beside the old one, flushed to disk and renamed over it: a full disk or a kill leaves the old one.
 """
 
@@ -56,8 +57,9 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
                     hint="the folder that wavechain train wrote, or a new run without --resume.",
                 )
             return {name: file.get_tensor(name) for name in file.keys()}, json.loads(header["facts"])  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         why = "there is none" if isinstance(error, FileNotFoundError) else f"it is truncated or damaged: {error}"
         raise UnreadableError(
-            f"{path}: the checkpoint cannot be read ({why}).", hint="an older copy of it, or a new run without --resume."
+            f"{path}: the checkpoint cannot be read ({why}).",
+            hint="an older copy of it, or a new run without --resume.",
         ) from error

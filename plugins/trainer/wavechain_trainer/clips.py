@@ -3,10 +3,10 @@
 Conventions
     A *pool* is one folder (or file) that was named; all pools are drawn from equally often, whatever their sizes, so
     that ten hours of music do not drown one hour of speech.
-    Every file of a pool lies either in training or in validation: by a hash of its content, so that a copy under
-    another name cannot lie in both.
-    Decoded sound is kept as 16-bit integers with a scale of its own in ``cache/``, mono or stereo as it came, at the
-    recipe's rate.
+    Every file of a pool lies either in training or in validation: by a hash of its samples, so that a copy under
+    another name or in another lossless format cannot lie in both. A lossy copy is another recording to it.
+    Decoded sound is kept as 16-bit integers with a scale of its own in ``cache/``, mono or stereo as it came (the first
+    two channels of more), at the recipe's rate. Files are decoded in pieces: their length does not matter.
     What is drawn depends on (seed, step, turn, item) alone: nothing is remembered from one draw to the next, so that a
     resumed run goes on as if it had never stopped.
 """
@@ -20,21 +20,24 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wavechain.audio import Audio
-from wavechain.errors import MediaError, UsageError
+from wavechain.errors import MediaError, PluginError, UsageError
+from wavechain.files import open_source
+from wavechain.lastmile import unwritable
 from wavechain.naming import audio_below
 from wavechain.seeds import derive_seed
+from wavechain.stages import Source
 from wavechain.stream import Block
 
 SILENCE_DBFS = -60.0
 CLIPPED_SHARE = 1e-3
 GAP_SECONDS = (0.1, 0.4)
 TRIES = 6
-LONGEST_SECONDS = 1_200.0
+CHUNK = 441 * 1_000  # frames held in memory while a file is decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One decoded file. *level* is the RMS of its louder half, against which a crop is judged."""
+    """One decoded file. *level* is what it is at half of the time, RMS: crops are judged against it."""
 
     path: Path
     cached: Path
@@ -55,6 +58,7 @@ class Recording:
     frames: int
     scale: float
     level: float
+    rate: int = 0  # of the file itself; 0 where an older cache does not say
 
     def read(self, start: int, frames: int) -> Block:
         """Shape (channels, frames), fewer at the end."""
@@ -71,6 +75,10 @@ class Pool:
     @property
     def frames(self) -> int:
         return sum(recording.frames for recording in self.recordings)
+
+    def below(self, sample_rate: int) -> int:
+        """How many were recorded at a lower rate than that: they have no highs to learn from."""
+        return sum(0 < recording.rate < sample_rate for recording in self.recordings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +144,12 @@ def gather(
     """Decode what lies in *folders*, once; leave out what cannot be trained on, and say so.
 
     validation  share of the files kept for validation, at least one of each pool that has two or more; 0 for none
-    Raises      UsageError when a folder is not there or too little is left
+    Raises      UsageError when a folder is not there or too little is left, UnwritableError when the disk is full
     """
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(cache, error) from error
     found = {folder: _files(folder) for folder in folders}
     left: list[Left] = []
     done, total = 0, sum(map(len, found.values()))
@@ -147,7 +158,9 @@ def gather(
     for folder, paths in found.items():
         recordings = []
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as workers:
-            for path, made in zip(paths, workers.map(lambda path: _decode(path, sample_rate, cache), paths), strict=True):
+            for path, made in zip(
+                paths, workers.map(lambda path: _decode(path, sample_rate, cache), paths), strict=True
+            ):
                 done += 1
                 if progress is not None:
                     progress(done, total)
@@ -166,12 +179,19 @@ def gather(
             held.append(Pool(folder.name, tuple(recordings[:keep])))
     if validation:
         _enough(training, held, left, total)
+    elif not training:
+        why = f": {left[0].path.name} ({left[0].reason})" if left else ""
+        raise UsageError(
+            f"{', '.join(map(str, found))}: none of {total} audio files can be mixed in{why}.", hint="other recordings."
+        )
     return Data(sample_rate, tuple(training), tuple(held), tuple(left))
 
 
 def _files(folder: Path) -> list[Path]:
     if not folder.exists():
         raise UsageError(f"{folder}: there is no such file or folder.", hint="a folder of audio files.")
+    if not os.access(folder, os.R_OK | os.X_OK if folder.is_dir() else os.R_OK):
+        raise UsageError(f"{folder}: may not be read.", hint="its permissions, or another folder.")
     return audio_below(folder) if folder.is_dir() else [folder]
 
 
@@ -189,60 +209,111 @@ def _enough(training: list[Pool], held: list[Pool], left: list[Left], total: int
 
 def _decode(path: Path, sample_rate: int, cache: Path) -> Recording | Left:
     """The file as the cache has it, decoded now if it was not before."""
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError as error:
+        return Left(path, f"cannot be read ({(error.strerror or str(error)).lower()})")
     key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{sample_rate}"
     name = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
     facts, samples = cache / f"{name}.json", cache / f"{name}.npy"
-    if not facts.exists():
-        _remember(facts, _read(path, sample_rate, samples))
-    told = json.loads(facts.read_text(encoding="utf-8"))
+    told = _remembered(facts)
+    if told is None or ("reason" not in told and not samples.exists()):
+        raw = samples.with_suffix(f".{os.getpid()}.raw")
+        try:
+            told = _read(path, sample_rate, samples, raw)
+            _remember(facts, told)
+        except OSError as error:
+            raise unwritable(cache, error) from error
+        finally:
+            raw.unlink(missing_ok=True)
     if "reason" in told:
-        return Left(path, told["reason"])
-    return Recording(path, samples, told["digest"], told["frames"], told["scale"], told["level"])
+        return Left(path, str(told["reason"]))
+    return Recording(path, samples, told["digest"], told["frames"], told["scale"], told["level"], told.get("rate", 0))
 
 
-def _read(path: Path, sample_rate: int, samples: Path) -> dict[str, object]:
-    import soxr
-
+def _read(path: Path, sample_rate: int, samples: Path, raw: Path) -> dict[str, Any]:
+    """Decode into *samples*, by way of floats in the file *raw*: a file of any length takes little memory."""
     try:
-        audio = Audio.read(path)
-    except MediaError as error:
+        with open_source(path) as source:
+            channels, rate = min(source.spec.channels, 2), source.spec.sample_rate
+            with raw.open("wb") as file:
+                peak = _resampled(source, channels, rate, sample_rate, file)
+    except (MediaError, PluginError) as error:
         return {"reason": error.message}
-    waveform = audio.waveform[:2]
-    if audio.spec.sample_rate != sample_rate:
-        resampled = soxr.resample(waveform.T, audio.spec.sample_rate, sample_rate, quality="HQ")
-        waveform = np.ascontiguousarray(resampled.T, np.float32)
-    peak = float(np.abs(waveform).max(initial=0.0))
-    frames = waveform.shape[1]
+    frames = raw.stat().st_size // (4 * channels)
     if not np.isfinite(peak):
         return {"reason": "samples that are not numbers"}
     if frames < 0.1 * sample_rate:
         return {"reason": f"{frames / sample_rate:.2f} s: too short"}
     if peak < 10 ** (SILENCE_DBFS / 20):
         return {"reason": "silence"}
-    flat = _clipped(waveform, peak)
+    floats = np.memmap(raw, np.float32, mode="r", shape=(frames, channels))
+    flat = _clipped(floats, peak)
     if flat > CLIPPED_SHARE:
         return {"reason": f"clipped ({flat:.1%} of its samples lie in flat tops)"}
-    blocks = waveform[:, : frames // 441 * 441].reshape(waveform.shape[0], -1, 441)
-    level = float(np.sqrt(np.median(np.square(blocks).mean(axis=(0, 2)))))
     scale = peak / 32_767
-    whole = np.round(waveform / scale).astype(np.int16)
+    digest = hashlib.blake2b(digest_size=16)
     temporary = samples.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        np.save(file, whole)
-    temporary.replace(samples)
-    digest = hashlib.blake2b(whole.tobytes(), digest_size=16).hexdigest()
-    return {"digest": digest, "frames": frames, "scale": scale, "level": level}
+    try:
+        whole = np.lib.format.open_memmap(temporary, "w+", np.int16, (channels, frames))
+        for channel in range(channels):
+            for start in range(0, frames, CHUNK):
+                rounded = np.round(floats[start : start + CHUNK, channel] / scale).astype(np.int16)
+                whole[channel, start : start + CHUNK] = rounded
+                digest.update(rounded.tobytes())
+        whole.flush()
+        del whole
+        temporary.replace(samples)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return {"digest": digest.hexdigest(), "frames": frames, "scale": scale, "level": _level(floats), "rate": rate}
 
 
-def _clipped(waveform: NDArray[np.float32], peak: float) -> float:
+def _resampled(source: Source, channels: int, rate: int, wanted: int, file: BinaryIO) -> float:
+    """Write the source at the *wanted* rate, frame by frame; its peak, NaN where a sample is not a number."""
+    import soxr  # type: ignore[import-untyped]
+
+    stream = None if rate == wanted else soxr.ResampleStream(rate, wanted, channels, dtype="float32", quality="HQ")
+    peak = 0.0
+    while True:
+        block = np.ascontiguousarray(source.read(CHUNK)[:channels].T)
+        done = not len(block)
+        if stream is not None:
+            block = stream.resample_chunk(block, last=done)
+        peak = float(np.maximum(peak, np.abs(block).max(initial=0.0)))  # keeps NaN, as max() would not
+        file.write(np.asarray(block, np.float32).tobytes())
+        if done:
+            return peak
+
+
+def _clipped(floats: NDArray[np.float32], peak: float) -> float:
     """Share of samples in runs of three or more at the very top: a recording that was cut off there."""
-    top = np.abs(waveform) >= 0.999 * peak
-    runs = top[:, 2:] & top[:, 1:-1] & top[:, :-2]
-    return float(runs.mean()) if runs.size else 0.0
+    count = 0
+    for start in range(0, len(floats) - 2, CHUNK):
+        top = np.abs(floats[start : start + CHUNK + 2]) >= 0.999 * peak
+        count += int((top[2:] & top[1:-1] & top[:-2]).sum())
+    return float(count / max(1, (len(floats) - 2) * floats.shape[1]))
 
 
-def _remember(path: Path, facts: dict[str, object]) -> None:
+def _level(floats: NDArray[np.float32]) -> float:
+    """RMS of the median stretch of 441 frames."""
+    powers = []
+    for start in range(0, len(floats) // 441 * 441, CHUNK):
+        chunk = np.ascontiguousarray(floats[start : start + CHUNK].T)
+        blocks = chunk[:, : chunk.shape[1] // 441 * 441].reshape(chunk.shape[0], -1, 441)
+        powers.append(np.square(blocks).mean(axis=(0, 2)))
+    return float(np.sqrt(np.median(np.concatenate(powers))))
+
+
+def _remembered(path: Path) -> dict[str, Any] | None:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _remember(path: Path, facts: dict[str, Any]) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(facts), encoding="utf-8")
     temporary.replace(path)

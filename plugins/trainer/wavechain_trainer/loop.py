@@ -1,7 +1,7 @@
 """The loop: turns of declared networks on declared losses, watched, saved and resumed exactly.
 
-What a step is made of, in this order: for each turn of the recipe, a batch drawn for (seed, step, turn, repeat), the sum
-of its losses, gradients for the turn's networks alone, clipped, one move of their optimiser; then the averages.
+What a step is made of, in this order: for each turn of the recipe, a batch drawn for (seed, step, turn, repeat), the
+sum of its losses, gradients for the turn's networks alone, clipped, one move of their optimiser; then the averages.
 
 Exact resume
     A checkpoint holds networks, averages, optimisers and torch's random state; everything else follows from the step
@@ -15,6 +15,7 @@ When a loss is not finite
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import signal
 import threading
@@ -29,12 +30,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wavechain.errors import StageError, UsageError
+from wavechain.errors import MissingDependencyError, StageError, UnreadableError, UsageError
 from wavechain.recipes import Recipe, Surroundings, Turn
 from wavechain_trainer import checkpoint
-from wavechain_trainer.averages import Averages
+from wavechain_trainer.averages import Averages, LastWeights
 from wavechain_trainer.clips import Data, gather, generator
 from wavechain_trainer.folder import RunFolder
+from wavechain_trainer.pages import data_rows
 from wavechain_trainer.training import Training
 
 DETOURS = 5
@@ -50,29 +52,37 @@ def run(
     resume: bool = False,
     progress: Callable[[int, int, Mapping[str, float]], None] | None = None,
     say: Callable[[str], None] = lambda line: None,
+    command: str = "",
 ) -> Path:
     """Train until the steps are done, the time is up or someone asks to stop; give back the model's folder.
 
     progress  called after every step with (step, steps, losses)
     say       called with lines for a person: what was left out, what validation found
-    Raises    UsageError, UnreadableError (a checkpoint that cannot be used), UnwritableError, StageError (not finite)
+    command   what was typed, for the model's card
+    Raises    UsageError, UnreadableError (a checkpoint that cannot be used), UnwritableError, StageError (not finite);
+              KeyboardInterrupt, with a line about it, when it was asked to stop and has saved
     """
-    folder = RunFolder(output)
-    folder.claim(training, resume=resume)
     recipe = training.make_recipe()
+    folder = RunFolder(output)
+    folder.claim(training, resume=resume, command=command)
     gathered = gather(data, recipe.sample_rate, folder.cache, validation=training.validation_share)
     for left in gathered.left:
         say(f"left out: {left.path}: {left.reason}")
+    for name, trained, held, low in data_rows(gathered):
+        say(f"{name}: {trained}; to validate on: {held}{f'; {low}' if low else ''}")
     folder.write_left(gathered.left)
-    surroundings = _surroundings(training, recipe, folder)
+    surroundings = _surroundings(training, recipe, folder, say)
     loop = Loop(training, recipe, gathered, surroundings, folder)
     if resume:
         loop.load()
+        folder.cut_logs(loop.step)
         say(f"resumed at step {loop.step} of {training.steps}")
     else:
         loop.self_test()
     with _asked_to_stop() as asked:
         loop.train(asked, progress, say)
+    if asked.is_set() and loop.step < training.steps:
+        raise KeyboardInterrupt(f"{folder.path}: {loop.state}")
     return folder.path
 
 
@@ -93,12 +103,25 @@ class Loop:
             name: network.to(self.device) for name, network in recipe.networks().items()
         }
         self.averages = Averages(self.networks, training.average)
+        self.last = LastWeights(training.average_last) if training.average_last else None
+        self._board = _Board(folder) if training.tensorboard else None
+        narrow = _narrow(training.precision, self.device)
+        for network in self.networks.values() if narrow else ():
+            _narrowed(network, self.device.type)
         self._optimizers: dict[tuple[str, ...], torch.optim.Optimizer] = {}
+
+    @property
+    def state(self) -> str:
+        return f"stopped at step {self.step} of {self.training.steps}; the same command with --resume goes on"
+
+    def shipped(self, name: str) -> dict[str, Tensor]:
+        """The weights of one network as the model has them."""
+        return (self.last.of(name) if self.last else {}) or self.averages.of(name)
 
     # One step.
 
     def advance(self, batches: Batches) -> dict[str, float]:
-        """Take one step. Raises NotFinite, having changed nothing that a checkpoint would not bring back."""
+        """Take one step. Raises NotFiniteError, having changed nothing that a checkpoint would not bring back."""
         said: dict[str, float] = {}
         for turn in self.recipe.turns(self.step, self.training.steps):
             for repeat in range(turn.repeat):
@@ -115,12 +138,14 @@ class Loop:
         optimizer = self._optimizer(turn.networks)
         optimizer.zero_grad(set_to_none=True)
         parts = self.recipe.loss(turn, batch, self.networks)
-        total = sum((part for name, part in parts.items() if not name.startswith("_")), torch.zeros((), device=self.device))
+        total = sum(
+            (part for name, part in parts.items() if not name.startswith("_")), torch.zeros((), device=self.device)
+        )
         total.backward()
         weights = [weight for name in turn.networks for weight in self.networks[name].parameters()]
         length = float(nn.utils.clip_grad_norm_(weights, self.training.clip_norm))
         if not math.isfinite(length) or not math.isfinite(float(total.detach())):
-            raise NotFinite(turn.name, {name: float(part.detach()) for name, part in parts.items()})
+            raise NotFiniteError(turn.name, {name: float(part.detach()) for name, part in parts.items()})
         for group in optimizer.param_groups:
             group["lr"] = self._learning_rate()
         optimizer.step()
@@ -142,7 +167,9 @@ class Loop:
         training = self.training
         warm = min(1.0, (self.step + 1) / (training.warmup_steps + 1))
         turn = 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / training.steps)))
-        return training.learning_rate * warm * (training.final_learning_rate + (1 - training.final_learning_rate) * turn)
+        return (
+            training.learning_rate * warm * (training.final_learning_rate + (1 - training.final_learning_rate) * turn)
+        )
 
     # Batches.
 
@@ -168,8 +195,14 @@ class Loop:
                 self.advance(batches)
             for turn in self.recipe.turns(self.training.steps - 1, self.training.steps):  # and of the last phase
                 self._move(turn, self.tensors(self.prepare(0, turn.name, 0)))
-        except NotFinite as error:
-            raise StageError(f"{self.folder.path}: the self-test failed: {error}.", hint="a lower learning_rate.") from None
+            with torch.no_grad():
+                batch = self.tensors(self.prepare(0, "validate", 0, "validation", 2))
+                self.recipe.evaluate(batch, self.networks)
+                self.recipe.preview(batch, self.networks)
+        except NotFiniteError as error:
+            raise StageError(
+                f"{self.folder.path}: the self-test failed: {error}.", hint="a lower learning_rate."
+            ) from None
         finally:
             batches.close()
         self._optimizers.clear()
@@ -190,10 +223,12 @@ class Loop:
             while self.step < self.training.steps and not asked.is_set() and time.monotonic() - began < limit:
                 try:
                     said = self.advance(batches)
-                except NotFinite as error:
+                except NotFiniteError as error:
                     batches = self._detour(error, batches, say)
                     continue
                 self.folder.log(self.step, said, self._learning_rate())
+                if self._board:
+                    self._board.add(self.step, said)
                 if progress is not None:
                     progress(self.step, self.training.steps, said)
                 if self.step % self.training.validate_every == 0 or self.step == self.training.steps:
@@ -201,12 +236,13 @@ class Loop:
                     self.save()
         finally:
             batches.close()
-        self.save(final=True)
-        if self.step < self.training.steps:
-            why = "asked to stop" if asked.is_set() else "the time is up"
-            say(f"{why} at step {self.step} of {self.training.steps}; the same command with --resume goes on")
+            if self._board:
+                self._board.close()
+        self.save(final=True, say=say)
+        if self.step < self.training.steps and not asked.is_set():
+            say(f"the time is up: {self.state}")
 
-    def _detour(self, error: NotFinite, batches: Batches, say: Callable[[str], None]) -> Batches:
+    def _detour(self, error: NotFiniteError, batches: Batches, say: Callable[[str], None]) -> Batches:
         batches.close()
         detour, step = self.detour + 1, self.step
         if detour > DETOURS:
@@ -215,17 +251,22 @@ class Loop:
             )
         self.load()
         self.detour = detour
+        self.folder.cut_logs(self.step)
         say(f"{error} at step {step}: back to step {self.step}, with other batches")
         return Batches(self)
 
     @torch.no_grad()
     def validate(self) -> str:
         """Figures of the averaged weights on the same clips each time, and previews of the first of them."""
-        before = {name: {key: value.clone() for key, value in n.state_dict().items()} for name, n in self.networks.items()}
-        random = torch.get_rng_state()
+        before = {
+            name: {key: value.clone() for key, value in n.state_dict().items()} for name, n in self.networks.items()
+        }
+        random = self._random()
         torch.manual_seed(self.training.seed)
+        if self.last is not None:
+            self.last.keep(self.networks)
         for name, network in self.networks.items():
-            network.load_state_dict(self.averages.of(name))
+            network.load_state_dict(self.shipped(name))
             network.eval()
         try:
             batch = self.tensors(self.prepare(0, "validate", 0, "validation", self.training.validation_clips))
@@ -235,29 +276,65 @@ class Loop:
             for name, network in self.networks.items():
                 network.load_state_dict(before[name])
                 network.train()
-            torch.set_rng_state(random)
+            self._set_random(random)
         self.folder.log_validation(self.step, figures)
+        if self._board:
+            self._board.add(self.step, {f"validation/{name}": value for name, value in figures.items()})
         if figures.get("score", -math.inf) > self.best:
             self.best = figures["score"]
+            self.folder.write_model(self.recipe, self.networks, self.shipped, self.training, self.step, best=True)
         told = ", ".join(f"{name} {value:.3g}" for name, value in figures.items() if name != "score")
         return f"step {self.step}: {told}"
 
     # Saving and going on.
 
-    def save(self, *, final: bool = False) -> None:
+    def save(self, *, final: bool = False, say: Callable[[str], None] = lambda line: None) -> None:
         """Checkpoint and model, each there whole or as it was before; what inference needs beside it in the end."""
         tensors, facts = self._state()
         checkpoint.write(self.folder.checkpoint, tensors, facts)
-        self.folder.write_model(self.recipe, self.networks, self.averages, self.training, self.step, final=final)
+        try:
+            self.folder.write_model(self.recipe, self.networks, self.shipped, self.training, self.step, final=final)
+        except MissingDependencyError as error:  # the weights are there; what is lacking can be exported later
+            say(str(error))
+        self.folder.write_pages(self.data, self.recipe, self.training, self.step)
 
     def load(self) -> None:
+        """Raises UnreadableError for what is no checkpoint of this recipe, UsageError for one of other recordings."""
         tensors, facts = checkpoint.read(self.folder.checkpoint)
+        self._check(tensors, facts)
+        self._restore(tensors, facts)
+
+    def _check(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        path = self.folder.checkpoint
+        other = "the recipe it was made with, or a new run without --resume."
+        lacking = [name for name in ("step", "detour", "best", "data", "optimizers") if name not in facts]
+        if lacking:
+            raise UnreadableError(f"{path}: does not say its {lacking[0]}.", hint="an older copy of it.")
+        rate = facts.get("sample_rate", self.recipe.sample_rate)
+        if rate != self.recipe.sample_rate:
+            raise UnreadableError(f"{path}: is of {rate} Hz, the recipe of {self.recipe.sample_rate} Hz.", hint=other)
+        wanted = {
+            name: value.shape for name, value in self._state()[0].items() if name.startswith(("network/", "average/"))
+        }
+        wanted["random/torch"] = torch.get_rng_state().shape
+        for name, shape in wanted.items():
+            if name not in tensors:
+                raise UnreadableError(f"{path}: has no {name}: it is of another recipe.", hint=other)
+            if tensors[name].shape != shape:
+                sizes = f"{list(tensors[name].shape)}, here {list(shape)}"
+                raise UnreadableError(f"{path}: {name} has the shape {sizes}: it is of another recipe.", hint=other)
+        known = ("optimizer/", "recent/", "random/cuda")
+        unknown = [name for name in tensors if name not in wanted and not name.startswith(known)]
+        if unknown:
+            raise UnreadableError(f"{path}: holds {unknown[0]}, which is not of this recipe.", hint=other)
         if facts["data"] != self.data.digest:
             raise UsageError(
-                f"{self.folder.checkpoint}: was made on other recordings than these.",
+                f"{path}: was made on other recordings than these.",
                 hint="the same folders, unchanged, or a new run without --resume.",
             )
-        self._restore(tensors, facts)
+        noise = _digest(self._surroundings)
+        if facts.get("noise", noise) != noise:
+            raise UsageError(f"{path}: was made with other noise.", hint="the same --noise folders, unchanged.")
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {
@@ -270,12 +347,24 @@ class Loop:
             for index, state in optimizer.state_dict()["state"].items():
                 for key, value in state.items():
                     tensors[f"optimizer/{'+'.join(names)}/{index}/{key}"] = torch.as_tensor(value).clone()
-        tensors["random/torch"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            tensors["random/cuda"] = torch.cuda.get_rng_state(self.device)
+        for index, kept in enumerate(self.last.kept if self.last else ()):
+            tensors |= {f"recent/{index}/{key}": value.clone() for key, value in kept.items()}
+        tensors |= self._random()
         facts = {"step": self.step, "detour": self.detour, "best": self.best, "data": self.data.digest}
         facts["optimizers"] = [list(names) for names in self._optimizers]
+        facts |= {"sample_rate": self.recipe.sample_rate, "noise": _digest(self._surroundings)}
         return tensors, facts
+
+    def _random(self) -> dict[str, Tensor]:
+        state = {"random/torch": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            state["random/cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def _set_random(self, state: Mapping[str, Tensor]) -> None:
+        torch.set_rng_state(state["random/torch"].cpu())
+        if "random/cuda" in state and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random/cuda"].cpu(), self.device)
 
     def _restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         self.step, self.detour, self.best = facts["step"], facts["detour"], facts["best"]
@@ -283,6 +372,13 @@ class Loop:
             network.load_state_dict(_below(tensors, f"network/{name}/"))
         for key, value in self.averages.values.items():
             value.copy_(tensors[f"average/{key}"])
+        if self.last is not None:
+            kept: dict[int, dict[str, Tensor]] = {}
+            for key, value in _below(tensors, "recent/").items():
+                place, name = key.split("/", 1)
+                kept.setdefault(int(place), {})[name] = value.to(self.device)
+            self.last.restore(kept[place] for place in sorted(kept))
+        self._optimizers.clear()
         for names in facts["optimizers"]:
             optimizer = self._optimizer(tuple(names))
             state: dict[int, dict[str, Tensor]] = {}
@@ -290,9 +386,7 @@ class Loop:
                 index, field = key.split("/", 1)
                 state.setdefault(int(index), {})[field] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        torch.set_rng_state(tensors["random/torch"].cpu())
-        if "random/cuda" in tensors and self.device.type == "cuda":
-            torch.cuda.set_rng_state(tensors["random/cuda"].cpu(), self.device)
+        self._set_random(tensors)
 
 
 class Batches:
@@ -322,7 +416,7 @@ class Batches:
         self._worker.shutdown(cancel_futures=True)
 
 
-class NotFinite(Exception):
+class NotFiniteError(Exception):
     def __init__(self, turn: str, parts: Mapping[str, float]) -> None:
         bad = [name for name, value in parts.items() if not math.isfinite(value)] or ["the gradient"]
         super().__init__(f"turn {turn}: {', '.join(bad)} is not finite")
@@ -349,14 +443,69 @@ def _asked_to_stop() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _surroundings(training: Training, recipe: Recipe, folder: RunFolder) -> Surroundings:
+def _surroundings(training: Training, recipe: Recipe, folder: RunFolder, say: Callable[[str], None]) -> Surroundings:
     """Noise to mix in: every folder's recordings, mono, the first minute of each."""
     if not training.noise:
         return Surroundings()
     data = gather(training.noise, recipe.sample_rate, folder.cache, validation=0.0)
+    for left in data.left:
+        say(f"left out: {left.path}: {left.reason}")
     frames = round(NOISE_SECONDS * recipe.sample_rate)
     noises = [r.read(0, frames).mean(axis=0) for pool in data.training for r in pool.recordings]
     return Surroundings(tuple(noises))
+
+
+def _digest(surroundings: Surroundings) -> str:
+    """Changes when any noise does."""
+    digest = hashlib.blake2b(digest_size=16)
+    for noise in surroundings.noises:
+        digest.update(noise[:: max(1, noise.size // 1_000)].tobytes() + str(noise.size).encode())
+    return digest.hexdigest()
+
+
+def _narrow(precision: str, device: torch.device) -> bool:
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return precision == "bf16"
+
+
+def _narrowed(network: nn.Module, device: str) -> None:
+    """Let the inside of *network* run in bfloat16; what goes in and comes out stays float32, and so do its weights."""
+    forward = network.forward
+
+    def narrow(*inputs: Any, **named: Any) -> Any:
+        with torch.autocast(device, torch.bfloat16):
+            return _widened(forward(*inputs, **named))
+
+    network.forward = narrow
+
+
+def _widened(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.float() if value.dtype == torch.bfloat16 else value
+    if isinstance(value, (list, tuple)):
+        return type(value)(_widened(each) for each in value)
+    return value
+
+
+class _Board:
+    """Metrics for TensorBoard, beside the tables."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise MissingDependencyError(
+                "tensorboard = true needs tensorboard.", hint="pip install tensorboard"
+            ) from None
+        self._writer = SummaryWriter(str(folder.train / "tensorboard"))
+
+    def add(self, step: int, said: Mapping[str, float]) -> None:
+        for name, value in said.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def _device(wanted: str) -> str:

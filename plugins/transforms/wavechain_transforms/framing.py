@@ -122,18 +122,22 @@ def audio_spec(recipe: FeatureTransform, kind: str, spec: Spec, rows: tuple[int,
     source = spec.source
     fits = spec.kind == kind and spec.shape[1:] == rows
     if not fits or source is None or spec.rate != source.rate / hop_length or spec.recipe not in (None, recipe):
-        made = "" if spec.recipe is None else f" made by {settings(spec.recipe)}"
+        made = "" if spec.recipe is None else f", made by {settings(spec.recipe, recipe)},"
         raise SpecMismatchError(
-            f"{settings(recipe)} cannot turn {spec}{made} back into audio.",
+            f"{settings(recipe, spec.recipe)} cannot turn {spec}{made} back into audio.",
             hint=f"inverse instead, and between {recipe.stage_name()} and it only stages that keep rows and hops.",
         )
     return source.with_channels(spec.channels).with_length(frames_of(spec, hop_length))
 
 
-def settings(stage: FeatureTransform) -> str:
-    """A stage as people write it: ``mel:n_mels=40``."""
-    said = ",".join(f"{key}={value}" for key, value in plain(stage).items())
-    return f"{stage.stage_name()}:{said}" if said else stage.stage_name()
+def settings(stage: FeatureTransform, other: FeatureTransform | None) -> str:
+    """A stage as people write it, with what tells it from *other*: ``mel:n_mels=40``."""
+    said = plain(stage)
+    if isinstance(other, type(stage)):
+        mine, theirs = stage.model_dump(), other.model_dump()
+        said = {key: value for key, value in mine.items() if key in said or value != theirs[key]}
+    values = ",".join(f"{key}={value}" for key, value in said.items())
+    return f"{stage.stage_name()}:{values}" if values else stage.stage_name()
 
 
 def refuse_gaps(name: str, n_fft: int, hop_length: int) -> None:

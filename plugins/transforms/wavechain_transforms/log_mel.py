@@ -1,10 +1,10 @@
 """Log-mel spectrogram: the level of each mel band, as networks and eyes like it.
 
 Conventions
-    ``(channels, n_mels, hops)``. The level is 10 log10 of a power and 20 log10 of a magnitude, so that both say the same
-    of one sine; `log` turns it into the natural or decadic logarithm of the value itself, as many networks want it.
-    Below `floor_db` everything is the floor: 1e-10 as a power and 1e-5 as a magnitude, unless told otherwise. Nothing
-    is relative to the loudest column: a stream has not heard it yet (librosa's ``top_db`` is what that leaves out).
+    ``(channels, n_mels, hops)``. The level is 10 log10 of a power and 20 log10 of a magnitude; `log` turns it into the
+    natural or decadic logarithm of the value itself, as many networks want it. Below `floor_db` everything is the
+    floor: 1e-10 as a power and 1e-5 as a magnitude, unless told otherwise. Nothing is relative to the loudest column:
+    a stream has not heard it yet (librosa's ``top_db`` is what that leaves out).
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ is found that has no negative power (`from_bands`); phases come from `wavechain_
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -135,13 +134,50 @@ class _Forward(Columns):
         spec = features_spec(stage, stage._kind, source, (stage._features,), stage.hop_length)
         super().__init__(spec, source, window(stage.window, stage.n_fft), stage.hop_length)
         self._stage = stage
-        self._filters = stage.filters(source)
+        self._bands = Triangles(stage.filters(source))
 
     def describe(self, spectra: NDArray[np.complex64], features: Block) -> None:
         strength = np.square(spectra.real) + np.square(spectra.imag)
         if self._stage.spectrum == "magnitude":
             strength = np.sqrt(strength)
-        features[...] = self._stage.from_bands(self._filters @ strength.T)
+        features[...] = self._stage.from_bands(self._bands.gather(np.ascontiguousarray(strength.T)))
+
+
+class Triangles:
+    """Products with a matrix of triangles (bands, bins) and with its transpose.
+
+    Between two edges lie the falling side of one band and the rising side of the next, so that every bin counts twice
+    at most. Sums and products in a fixed order: a matrix product of this size would be shared among threads, and its
+    last bits would tell how many there were.
+    """
+
+    def __init__(self, weights: NDArray[np.float32]) -> None:
+        bands, self._bins = weights.shape
+        bins, there = np.arange(self._bins), weights > 0
+        # The band that rises in each bin, or the only one there; the one below it falls.
+        highest = np.where(there.any(axis=0), bands - 1 - there[::-1].argmax(axis=0), 0)
+        self._band = np.maximum.accumulate(highest)
+        framed = np.pad(weights, ((1, 0), (0, 0)))
+        self._falling = np.ascontiguousarray(framed[self._band, bins][:, np.newaxis])
+        self._rising = np.ascontiguousarray(framed[self._band + 1, bins][:, np.newaxis])
+        starts = np.searchsorted(self._band, np.arange(bands))
+        self._empty = np.diff(starts, append=self._bins)[:, np.newaxis] <= 0
+        self._starts = np.minimum(starts, self._bins - 1)
+
+    def gather(self, spectra: Block) -> Block:
+        """The bands of spectra. Shape (…, bins, columns) -> (…, bands, columns)"""
+        bands, falling = (
+            np.where(self._empty, np.float32(0), np.add.reduceat(spectra * side, self._starts, axis=-2))
+            for side in (self._rising, self._falling)
+        )
+        bands[..., :-1, :] += falling[..., 1:, :]
+        return bands
+
+    def scatter(self, bands: Block) -> Block:
+        """The transpose. Shape (…, bands, columns) -> (…, bins, columns)"""
+        spectra: Block = self._rising * bands[..., self._band, :]
+        spectra += self._falling * bands[..., np.maximum(self._band - 1, 0), :]
+        return spectra
 
 
 class _Spread:
@@ -152,19 +188,16 @@ class _Spread:
     """
 
     def __init__(self, filters: NDArray[np.float32], power: bool) -> None:
-        self._filters, self._power = filters, power
-
-    @cached_property
-    def _start(self) -> NDArray[np.float32]:
-        return np.maximum(self._filters.T @ self._filters.sum(axis=1, keepdims=True), _TINY)
+        self._triangles, self._power = Triangles(filters), power
+        start = self._triangles.scatter(filters.sum(axis=1, keepdims=True, dtype=np.float32))
+        self._start = np.maximum(start, _TINY)
 
     def __call__(self, bands: Block) -> Block:
-        filters, bands = self._filters, np.maximum(bands, 0)
-        wanted = filters.T @ bands
-        spectra: Block = wanted / self._start
+        wanted = self._triangles.scatter(np.maximum(bands, 0))
+        spectra: Block = np.divide(wanted, self._start, dtype=np.float32)
         for _ in range(UPDATES):
-            spectra *= wanted / np.maximum(filters.T @ (filters @ spectra), _TINY)
-        return np.sqrt(spectra) if self._power else spectra
+            spectra *= wanted / np.maximum(self._triangles.scatter(self._triangles.gather(spectra)), _TINY)
+        return np.sqrt(spectra, out=spectra) if self._power else spectra
 
 
 def band_edges(n_mels: int, low_hz: float, high_hz: float, scale: Scale) -> NDArray[np.float64]:
@@ -176,7 +209,7 @@ def band_edges(n_mels: int, low_hz: float, high_hz: float, scale: Scale) -> NDAr
 def triangles(edges: NDArray[np.float64], n_fft: int, nyquist_hz: float) -> NDArray[np.float64]:
     """Bands with a peak of 1. Shape (n_mels, bins)"""
     bins_hz = np.linspace(0, nyquist_hz, n_fft // 2 + 1)
-    slopes = (bins_hz - edges[:, np.newaxis])[:, :]
+    slopes = bins_hz - edges[:, np.newaxis]
     widths = np.diff(edges)[:, np.newaxis]
     return np.maximum(0, np.minimum(slopes[:-2] / widths[:-1], -slopes[2:] / widths[1:]))
 

@@ -5,7 +5,7 @@ Conventions
     librosa does (``dct_type=2, norm="ortho"``, without its ``top_db``, which needs the loudest column of all), and
     torchaudio with ``norm="ortho"``. Coefficient 0 is the mean level times sqrt(n_mels).
     The way back fills in zeros for the coefficients that were left out, so that the levels come back smoothed over
-    about n_mels / n_mfcc bands.
+    about n_mels / n_mfcc bands; onsets, whose spectra are then others, come back to within about half of n_fft.
 Source  S. B. Davis, P. Mermelstein, "Comparison of parametric representations for monosyllabic word recognition in
         continuously spoken sentences", IEEE Trans. ASSP 28, 1980
 """
@@ -49,10 +49,12 @@ class Mfcc(LogMel):
         return Rows()
 
     def from_bands(self, bands: Block) -> Block:
-        return cosines(self.n_mfcc, self.n_mels) @ super().from_bands(bands)
+        # Not a matrix product: a large one would be shared among threads, and its last bits would tell.
+        coefficients: Block = np.einsum("km,mc->kc", cosines(self.n_mfcc, self.n_mels), super().from_bands(bands))
+        return coefficients
 
     def to_bands(self, features: Block) -> Block:
-        return super().to_bands(cosines(self.n_mfcc, self.n_mels).T @ features)
+        return super().to_bands(np.einsum("km,nkc->nmc", cosines(self.n_mfcc, self.n_mels), features))
 
 
 @lru_cache(maxsize=16)
@@ -61,6 +63,6 @@ def cosines(n_mfcc: int, n_mels: int) -> NDArray[np.float32]:
     row, column = np.arange(n_mfcc)[:, np.newaxis], np.arange(n_mels)
     matrix = np.sqrt(2 / n_mels) * np.cos(np.pi / n_mels * (column + 0.5) * row)
     matrix[0] /= np.sqrt(2)
-    matrix = matrix.astype(np.float32)
-    matrix.flags.writeable = False
-    return matrix
+    rows: NDArray[np.float32] = matrix.astype(np.float32)
+    rows.flags.writeable = False
+    return rows

@@ -4,9 +4,9 @@ Conventions
     Magnitudes are those of `wavechain_transforms.framing`, unscaled. What comes out has the magnitudes, about, and the
     timing; its waveform is another than the one they were taken from.
 
-Griffin and Lim's iteration needs the whole signal, again and again. Here it runs on a few columns only: the ones before
+Griffin and Lim's iteration needs the whole signal, again and again. Here it runs on a few columns only: those before
 are settled and are not touched any more, `LOOK_AHEAD` columns after the one that is being settled help it to fit what
-comes, and after `ITERATIONS` rounds its phases are kept. A new column starts from the phases that the ones before it give
+comes, and after `ITERATIONS` rounds its phases are kept. A new column starts from the phases that those before it give
 where they overlap with it.
 
 Source  X. Zhu, G. T. Beauregard, L. L. Wyse, "Real-time signal estimation from modified short-time Fourier transform
@@ -136,7 +136,8 @@ class _Settling:
             place = slice(number * self._hop_length, number * self._hop_length + self._n_fft)
             sound[:, place] += self._window * self._frames[:, number]
             weight[place] += self._window**2
-        return sound / np.maximum(weight, _TINY)
+        together: Block = np.divide(sound, np.maximum(weight, _TINY), dtype=np.float32)
+        return together
 
     def _imposed(self, heard: Block, wanted: Block) -> Block:
         """Frames with the phases of *heard* and the magnitudes *wanted*; in silence all begins at the centre."""
@@ -146,7 +147,7 @@ class _Settling:
         return np.fft.irfft(phases * wanted, self._n_fft, norm="forward").astype(np.float32)
 
     def _emit(self, frames: int) -> Block:
-        sound = self._sound[:, :frames] / np.maximum(self._weight[:frames], _TINY)
+        sound: Block = np.divide(self._sound[:, :frames], np.maximum(self._weight[:frames], _TINY), dtype=np.float32)
         self._sound = np.concatenate([self._sound[:, frames:], np.zeros_like(self._sound[:, :frames])], axis=1)
         self._weight = np.concatenate([self._weight[frames:], np.zeros_like(self._weight[:frames])])
         return sound

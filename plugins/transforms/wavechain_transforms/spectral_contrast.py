@@ -12,6 +12,7 @@ Source  D.-N. Jiang, L. Lu, H.-J. Zhang, J.-H. Tao, L.-H. Cai, "Music type class
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -60,7 +61,7 @@ class SpectralContrast(FeatureTransform):
                 hint="fewer n_bands.",
             )
         found = []
-        for row, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for row, (low, high) in enumerate(pairwise(edges)):
             inside = np.flatnonzero((bins_hz >= low) & (bins_hz <= high))
             last = row == self.n_bands
             first = (inside[0] - (row > 0)) if inside.size else 0

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import librosa
 import numpy as np
 
 RATE, FRAMES = 22_050, 22_016  # 86 hops of 256
@@ -26,6 +25,8 @@ def sound() -> np.ndarray:
 
 
 def main() -> None:
+    import librosa
+
     samples = sound()
     waveform = samples.astype(np.float32) / 32_768
     mel = librosa.feature.melspectrogram(y=waveform, n_mels=40, pad_mode="constant", power=2, **SETTINGS)

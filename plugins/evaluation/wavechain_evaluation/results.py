@@ -1,0 +1,158 @@
+"""From what was measured to what can be said: medians, gains with intervals, the best and those beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wavechain.registry import registry
+from wavechain.run import versions
+from wavechain.seeds import derive_seed
+from wavechain_evaluation.faults import CLEAN, Item, main_metrics
+from wavechain_evaluation.rows import UNPROCESSED, Row
+from wavechain_evaluation.statistics import median_interval
+from wavechain_evaluation.work import Outcome
+
+VERSION = 1
+
+Values = Mapping[str, Mapping[str, float]]
+"""Row to item to value, of one metric and one fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of the bench, and which metrics could not be."""
+
+    items: Sequence[Item]
+    faults: Sequence[str]
+    rows: Sequence[Row]
+    metrics: Sequence[str]
+    seed: int
+    missing: Mapping[str, str]
+
+
+def results(asked: Asked, outcomes: Iterable[Outcome], costs: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
+    """All of it as plain data, ready for JSON."""
+    # Workers answer in any order; the figures must not depend on it.
+    outcomes = sorted(outcomes, key=lambda outcome: (outcome.fault, outcome.row, outcome.item))
+    facts = {name: _facts(name) for name in asked.metrics}
+    return {
+        "version": VERSION,
+        "seed": asked.seed,
+        "versions": versions(),
+        "metrics": facts,
+        "missing": dict(asked.missing),
+        "rows": [_row_facts(index, row, outcomes, costs) for index, row in enumerate(asked.rows)],
+        "faults": {fault: _fault(fault, asked, outcomes, facts) for fault in asked.faults},
+        "items": _items(asked, outcomes),
+    }
+
+
+def _facts(name: str) -> dict[str, Any]:
+    metric = registry().load_part("metric", name)
+    return {"unit": metric.unit, "higher_is_better": metric.higher_is_better, "content": metric.content}
+
+
+def _row_facts(
+    index: int, row: Row, outcomes: Sequence[Outcome], costs: Mapping[int, Mapping[str, float]]
+) -> dict[str, Any]:
+    failures = [outcome.error for outcome in outcomes if outcome.row == index and outcome.error]
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "text": row.text,
+        "faults": list(row.faults),
+        "cpu_seconds_per_minute": costs.get(index, {}).get("cpu_seconds_per_minute"),
+        "start_cpu_seconds": costs.get(index, {}).get("start_cpu_seconds"),
+        "failed": len(failures),
+        "first_failure": failures[0] if failures else "",
+    }
+
+
+def _fault(fault: str, asked: Asked, outcomes: Sequence[Outcome], facts: Mapping[str, Any]) -> dict[str, Any]:
+    contents = sorted({item.content for item in asked.items})
+    groups = {"all": {item.name for item in asked.items}}
+    if len(contents) > 1:
+        groups |= {word: {item.name for item in asked.items if item.content == word} for word in contents}
+    mine = [outcome for outcome in outcomes if outcome.fault == fault and not outcome.error]
+    main = [name for name in main_metrics(fault) if name in asked.metrics]
+    said: dict[str, Any] = {"main": main, "groups": {}}
+    for group, names in groups.items():
+        rows: dict[str, dict[str, Any]] = {}
+        for metric in asked.metrics:
+            values: dict[str, dict[str, float]] = {}
+            for outcome in mine:
+                value = outcome.scores.get(metric)
+                if value is not None and outcome.item in names:
+                    values.setdefault(asked.rows[outcome.row].name, {})[outcome.item] = value
+            sign = 1.0 if facts[metric]["higher_is_better"] else -1.0
+            if fault == CLEAN:
+                values.pop(UNPROCESSED, None)  # nothing can be gained over what is untouched
+            for name, told in compared(values, sign, derive_seed(asked.seed, fault, group, metric)).items():
+                rows.setdefault(name, {})[metric] = told
+        said["groups"][group] = {"items": len(names), "rows": rows}
+    return said
+
+
+def compared(values: Values, sign: float, seed: int) -> dict[str, dict[str, Any]]:
+    """For each row: its median, its gain over unprocessed with the interval, and how it stands to the best.
+
+    sign      1 when higher is better, -1 when lower is; a gain above zero is always an improvement
+    standing  ``best``; ``tied`` when the interval of the distance to the best holds zero; else ``behind``
+    """
+    base = values.get(UNPROCESSED, {})
+    medians = {name: median_interval(list(found.values()), seed) for name, found in values.items()}
+    ranked = [(sign * found.median, name) for name, found in medians.items() if found is not None]
+    best = max(ranked, key=lambda entry: entry[0])[1] if ranked else ""
+    told: dict[str, dict[str, Any]] = {}
+    for name, found in values.items():
+        median = medians[name]
+        if median is None:
+            continue
+        common = sorted(found.keys() & base.keys())
+        gain = median_interval([sign * (found[item] - base[item]) for item in common], seed)
+        told[name] = {
+            "n": len(found),
+            "median": _rounded(median.median),
+            "interval": [_rounded(median.low), _rounded(median.high)],
+            "gain": _rounded(gain.median) if gain else None,
+            "gain_interval": [_rounded(gain.low), _rounded(gain.high)] if gain else None,
+            "standing": "best" if name == best else _standing(values[best], found, sign, seed),
+        }
+    return told
+
+
+def _standing(best: Mapping[str, float], found: Mapping[str, float], sign: float, seed: int) -> str:
+    common = sorted(best.keys() & found.keys())
+    distance = median_interval([sign * (best[item] - found[item]) for item in common], seed)
+    return "behind" if distance is not None and distance.certain else "tied"
+
+
+def _items(asked: Asked, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    contents = {item.name: item.content for item in asked.items}
+    told: dict[tuple[str, str], dict[str, Any]] = {}
+    for outcome in outcomes:
+        entry = told.setdefault(
+            (outcome.fault, outcome.item),
+            {
+                "fault": outcome.fault,
+                "item": outcome.item,
+                "content": contents[outcome.item],
+                "severity": {},
+                "scores": {},
+                "delays": {},
+            },
+        )
+        name = asked.rows[outcome.row].name
+        if not outcome.error:
+            entry["severity"] = outcome.severity
+            entry["scores"][name] = outcome.scores
+            if outcome.delay:
+                entry["delays"][name] = outcome.delay
+    return [told[key] for key in sorted(told)]
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None

@@ -1,0 +1,89 @@
+"""The results as tables of words, for the terminal and the page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_STANDING = {"best": "best", "tied": "=", "behind": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """*columns* ending in ``>`` are numbers."""
+
+    fault: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]:
+    """One a fault and main metric of it: rows as they were given, how sure one can be of each."""
+    for fault, told in found["faults"].items():
+        rows = told["groups"].get(group, {"rows": {}})["rows"]
+        for metric in told["main"]:
+            scored = [name for name in _names(found) if metric in rows.get(name, {})]
+            columns = ("row", f"{_head(found, metric)}>", "[95 %]", "gain>", "[95 %]", "", "CPU s/min>")
+            lines = tuple(_main_line(found, fault, name, rows[name][metric]) for name in scored)
+            if lines:
+                yield Table(fault, _title(fault, group, told["groups"][group]["items"]), columns, lines)
+
+
+def wide_tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]:
+    """One a fault: the medians of every metric."""
+    for fault, told in found["faults"].items():
+        rows = told["groups"].get(group, {"rows": {}})["rows"]
+        present = [name for name in found["metrics"] if any(name in row for row in rows.values())]
+        columns = ("row", *(f"{_head(found, name)}>" for name in present))
+        lines = tuple(
+            (name, *(_number(rows[name][metric]["median"]) if metric in rows[name] else "-" for metric in present))
+            for name in _names(found)
+            if name in rows
+        )
+        if lines:
+            yield Table(fault, f"{_title(fault, group, told['groups'][group]['items'])}, medians", columns, lines)
+
+
+def notes(found: Mapping[str, Any]) -> list[str]:
+    """What a reader must know beside the tables, one line each."""
+    lines = [f"{name} is left out: {reason}" for name, reason in found["missing"].items()]
+    failing = [row for row in found["rows"] if row["failed"]]
+    lines += [f"{row['name']} failed {row['failed']} times, first: {row['first_failure']}" for row in failing]
+    return lines
+
+
+def _main_line(found: Mapping[str, Any], fault: str, name: str, told: Mapping[str, Any]) -> tuple[str, ...]:
+    mine = [row for row in found["rows"] if row["name"] == name and (not row["faults"] or fault in row["faults"])]
+    gain = told["gain"]
+    return (
+        name,
+        _number(told["median"]),
+        _interval(told["interval"]),
+        "-" if gain is None else f"{gain:+.2f}",
+        _interval(told["gain_interval"]),
+        _STANDING[told["standing"]],
+        _number(mine[0]["cpu_seconds_per_minute"]) if mine else "-",
+    )
+
+
+def _names(found: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(row["name"] for row in found["rows"]))
+
+
+def _title(fault: str, group: str, items: int) -> str:
+    who = "" if group == "all" else f" {group}"
+    return f"{fault} ({items}{who} items)"
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.2f} to {ends[1]:.2f}"
+
+
+def _head(found: Mapping[str, Any], metric: str) -> str:
+    return metric + (" ↑" if found["metrics"][metric]["higher_is_better"] else " ↓")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

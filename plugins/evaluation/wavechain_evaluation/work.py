@@ -1,0 +1,201 @@
+"""What a worker process does: make a pair, have a row repair it, measure. Nothing is shared but the plan."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from wavechain.audio import Audio
+from wavechain.errors import StageError, WavechainError
+from wavechain.output import OutputOptions
+from wavechain.registry import registry
+from wavechain.stream import Block
+from wavechain_evaluation.faults import Item, Pair, make_pair, noises_of
+from wavechain_evaluation.metric import Metric, matching_gain
+from wavechain_evaluation.rows import UNPROCESSED, Repaired, Row, restore
+
+# Set before a worker starts: libraries read them once.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+SPEECH = ("speech", "voice")
+SHORT_SECONDS, LONG_SECONDS = 1.0, 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that workers need to know.
+
+    costly    names of the items that costly metrics are asked about
+    examples  names of the items whose sounds are kept under *audio*
+    """
+
+    rows: tuple[Row, ...]
+    items: Mapping[str, Item]
+    metrics: tuple[str, ...]
+    seed: int = 0
+    noise: Path | None = None
+    costly: frozenset[str] = frozenset()
+    examples: frozenset[str] = frozenset()
+    audio: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row, one fault; a program that takes folders has all items in one task."""
+
+    row: int
+    fault: str
+    items: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one item."""
+
+    row: int
+    fault: str
+    item: str
+    scores: dict[str, float | None] = field(default_factory=dict)
+    severity: dict[str, str] = field(default_factory=dict)
+    delay: int = 0
+    error: str = ""
+
+
+_plan: Plan | None = None
+
+
+def begin(plan: Plan) -> None:
+    global _plan  # noqa: PLW0603 - a worker has one plan for life
+    _plan = plan
+
+
+def plan_of_this_worker() -> Plan:
+    assert _plan is not None
+    return _plan
+
+
+def work(task: Task) -> list[Outcome]:
+    """Errors are outcomes: one row or one file that fails must not end the bench."""
+    plan = plan_of_this_worker()
+    row = plan.rows[task.row]
+    try:
+        pairs = [_pair(task.fault, name) for name in task.items]
+        sounds = [(pair.degraded, pair.sample_rate) for pair in pairs]
+        repaired = restore(row, sounds, [pair.degraded for pair in pairs], plan.seed)
+    except WavechainError as error:
+        return [Outcome(task.row, task.fault, name, error=str(error)) for name in task.items]
+    except Exception as error:  # noqa: BLE001 - as above: a stage of somebody else's
+        said = str(StageError(f"{row.name}: unexpected {type(error).__name__}: {error}."))
+        return [Outcome(task.row, task.fault, name, error=said) for name in task.items]
+    return [_measured(task, name, pair, found) for name, pair, found in zip(task.items, pairs, repaired, strict=True)]
+
+
+def cost(row_index: int, fault: str, names: Sequence[str]) -> dict[str, float]:
+    """CPU-seconds a minute of sound, and those that starting takes (programs): this process's and its children's.
+
+    The difference between a long and a short sound is taken, so that starting does not count as work.
+    """
+    plan = plan_of_this_worker()
+    row = plan.rows[row_index]
+    pairs = [_pair(fault, name) for name in names]
+    rate = pairs[0].sample_rate
+    mono = [pair.degraded[:1] for pair in pairs if pair.sample_rate == rate]
+    long = np.ascontiguousarray(np.resize(np.concatenate(mono, axis=-1), (1, int(LONG_SECONDS * rate))))
+    short = np.ascontiguousarray(long[:, : int(SHORT_SECONDS * rate)])
+
+    def seconds(sound: Block) -> float:
+        before = _cpu_seconds()
+        restore(row, [(sound, rate)], [sound], plan.seed)
+        return _cpu_seconds() - before
+
+    if not row.outside:
+        seconds(short)  # imports and caches
+    starting, whole = seconds(short), seconds(long)
+    a_minute = max(0.0, whole - starting) * 60 / (LONG_SECONDS - SHORT_SECONDS)
+    return {"cpu_seconds_per_minute": round(a_minute, 4), "start_cpu_seconds": round(starting, 4)}
+
+
+def sound_name(item: str, what: str) -> str:
+    """Where a kept sound lies below its fault's folder."""
+    return f"{_slug(item)}/{_slug(what)}.flac"
+
+
+def keep(path: Path, waveform: Block, sample_rate: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Audio(np.ascontiguousarray(waveform), sample_rate).write(path, OutputOptions(bit_depth="16"), overwrite=True)
+
+
+def _measured(task: Task, name: str, pair: Pair, found: Repaired) -> Outcome:
+    plan = plan_of_this_worker()
+    row = plan.rows[task.row]
+    outcome = Outcome(task.row, task.fault, name, severity=dict(pair.severity), delay=found.delay)
+    if not np.isfinite(found.waveform).all():
+        outcome.error = f"{row.name}: {name}: returned values that are not finite."
+        return outcome
+    matched = found.waveform
+    if row.outside:
+        matched = matched * np.float32(matching_gain(pair.wanted, matched))
+    for metric_name in plan.metrics:
+        metric = _metric(metric_name)
+        if metric.content == "speech" and plan.items[name].content not in SPEECH:
+            continue
+        if getattr(metric, "costly", False) and name not in plan.costly:
+            continue
+        estimate = found.waveform if getattr(metric, "keeps_level", False) else matched
+        value = metric(pair.wanted, estimate, pair.sample_rate)
+        outcome.scores[metric_name] = round(value, 6) if np.isfinite(value) else None
+    if plan.audio is not None and name in plan.examples:
+        folder = plan.audio / task.fault
+        keep(folder / sound_name(name, row.name), matched, pair.sample_rate)
+        if row.name == UNPROCESSED:
+            keep(folder / sound_name(name, "wanted"), pair.wanted, pair.sample_rate)
+    return outcome
+
+
+@lru_cache(maxsize=8)
+def _pair(fault: str, name: str) -> Pair:
+    plan = plan_of_this_worker()
+    item = plan.items[name]
+    noises = () if item.degraded is not None else _noises(Audio.read(item.path).sample_rate)
+    return make_pair(fault, item, plan.seed, noises)
+
+
+@lru_cache(maxsize=4)
+def _noises(sample_rate: int) -> tuple[Block, ...]:
+    return noises_of(plan_of_this_worker().noise, sample_rate)
+
+
+@lru_cache(maxsize=64)
+def _metric(name: str) -> Metric:
+    metric: Metric = registry().load_part("metric", name)()
+    return metric
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "_"
+
+
+def with_one_thread(call: Callable[[], None]) -> None:
+    """Run *call*, which starts workers, while the environment says one thread."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        call()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

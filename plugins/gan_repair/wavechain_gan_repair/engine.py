@@ -1,0 +1,138 @@
+"""The repair of one stream: columns through the network, what it changed weighed, and added to what came in.
+
+Only the *change* goes through the inverse transform; the sound that came in is added to it as it is. So what is left
+alone (a clean stretch, the bins that `preserve` names, everything with amount 0) comes out bit for bit.
+
+    belief   the detector's probability of any fault, averaged over the last second; below `BELIEF[0]` nothing is
+             changed, above `BELIEF[1]` everything, in between a part. In the first stretch its mean counts as the past.
+    image    channels are heard by the network one by one, which would let a stereo image wander. What it does to all
+             of them together (the least-squares gain of a bin over the channels) is done to each; only what it *adds*
+             to a channel, beyond what was there, stays that channel's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wavechain.processors import Pending, Processor, join
+from wavechain.stream import Block, Spec
+from wavechain_gan_repair.columns import Columns, Overlap
+from wavechain_gan_repair.faults import FAULTS
+from wavechain_gan_repair.network_session import HOPS, NetworkSession
+
+COMPRESSION = 0.3
+BELIEF = (0.35, 0.65)
+BELIEF_SECONDS = 1.0
+
+
+class Repairing(Processor):
+    """A stream at the network's own rate. No latency: what is late in coming is still in its place."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        session: NetworkSession,
+        hint: Block,
+        *,
+        n_fft: int,
+        hop_length: int,
+        lookahead: int,
+        amount: float,
+        bins: slice,
+        always: bool,
+        only_change: bool = False,
+    ) -> None:
+        super().__init__(spec)
+        self._session, self._hint = session, hint
+        self._columns = Columns(spec, n_fft, hop_length, HOPS, lookahead)
+        self._overlap = Overlap(spec.channels, n_fft, hop_length, HOPS)
+        self._input = Pending(spec)
+        self._amount, self._bins, self._always, self._only_change = np.float32(amount), bins, always, only_change
+        self._forget = float(np.exp(-hop_length / float(spec.rate) / BELIEF_SECONDS))
+        self._belief: float | None = None
+        self._heard = np.zeros(len(FAULTS))
+        self._stretches = 0
+        self._power = np.zeros(2)  # of what came in, of what was changed
+
+    def process(self, block: Block) -> Block:
+        self._input.push(block)
+        return join([self._repair(stretch) for stretch in self._columns.push(block)], self.spec)
+
+    def flush(self) -> Block:
+        done = [self._repair(stretch) for stretch in self._columns.rest()]
+        done.append(self._together(self._overlap.rest()))
+        return join(done, self.spec)
+
+    def _repair(self, spectra: Block) -> Block:
+        here = spectra[:, :, :HOPS]
+        repaired, logits = self._session(compressed(spectra), self._hint)
+        change = together(here, expanded(repaired)) - here
+        change *= self._open(logits)[:, None]
+        change[..., : self._bins.start] = 0
+        change[..., self._bins.stop :] = 0
+        return self._together(self._overlap.add(change * self._amount))
+
+    def _open(self, logits: Block) -> NDArray[np.float32]:
+        """How far the door stands open in each column, the same for all channels."""
+        chances = 1 / (1 + np.exp(-logits.astype(np.float64)))
+        self._heard += chances.mean(axis=(0, 1))
+        self._stretches += 1
+        if self._always:
+            return np.ones(HOPS, np.float32)
+        damaged = chances.max(axis=(0, 2))
+        belief = float(damaged.mean()) if self._belief is None else self._belief
+        beliefs = np.empty(HOPS)
+        for column, chance in enumerate(damaged):
+            belief = self._forget * belief + (1 - self._forget) * float(chance)
+            beliefs[column] = belief
+        self._belief = belief
+        return np.clip((beliefs - BELIEF[0]) / (BELIEF[1] - BELIEF[0]), 0, 1).astype(np.float32)
+
+    def _together(self, change: Block) -> Block:
+        before = self._input.take(change.shape[-1])
+        change = change[:, : before.shape[-1]]
+        self._power += [np.square(before, dtype=np.float64).sum(), np.square(change, dtype=np.float64).sum()]
+        return np.negative(change) if self._only_change else before + change
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """``faults``: how sure the detector was of each, 0 to 1; ``removed_db``: the change, relative to the input."""
+        heard = self._heard / max(1, self._stretches)
+        said: dict[str, Any] = {
+            "faults": {name: round(float(chance), 2) for name, chance in zip(FAULTS, heard, strict=True)}
+        }
+        if self._power[1] > 0:
+            said["removed_db"] = round(float(10 * np.log10(self._power[1] / self._power[0])), 1)
+        else:
+            said["left_alone"] = "no damage was heard"
+        return said
+
+
+def compressed(spectra: Block) -> Block:
+    """|X|^0.3, phases kept. Shape (channels, 2, hops, bins)."""
+    power = np.square(spectra).sum(axis=1, keepdims=True) + np.float32(1e-12)
+    result: Block = spectra * power ** np.float32((COMPRESSION - 1) / 2)
+    return result
+
+
+def expanded(spectra: Block) -> Block:
+    """Undoes `compressed`."""
+    power = np.square(spectra).sum(axis=1, keepdims=True) + np.float32(1e-12)
+    result: Block = spectra * power ** np.float32((1 / COMPRESSION - 1) / 2)
+    return result
+
+
+def together(before: Block, after: Block) -> Block:
+    """The repair of several channels with their image kept; one channel is given back as it is."""
+    if len(before) == 1:
+        return after
+    x, y = (each[:, 0] + 1j * each[:, 1] for each in (before, after))
+    power_x, power_y = (np.square(each.real) + np.square(each.imag) for each in (x, y))
+    gain = (y * x.conj()).sum(axis=0) / (power_x.sum(axis=0) + np.float32(1e-12))
+    common = gain * x
+    own = power_y / (power_y + power_x + np.float32(1e-12))
+    mixed = common + own * (y - common)
+    return np.stack([mixed.real, mixed.imag], axis=1, dtype=np.float32)

@@ -1,0 +1,115 @@
+"""The network at work on one stream: ONNX Runtime where the model has a graph, torch where it has none.
+
+Both take and give NumPy arrays of the shapes in `wavechain_gan_repair.export`; they agree to 1e-4.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from wavechain.errors import MissingDependencyError, UnreadableError
+from wavechain.models import ModelFolder
+from wavechain.registry.specs import is_installed
+from wavechain.stream import Block
+from wavechain_gan_repair.faults import FAULTS
+
+GRAPH = "repairnet.onnx"
+HOPS = 64
+# What the size of a network is called in config.json, and its shape: layers, bands, width.
+STATES = {"xs": (2, 32, 24), "s": (3, 36, 36), "m": (4, 48, 48)}
+
+Backend = Literal["auto", "onnx", "torch"]
+
+
+class NetworkSession(Protocol):
+    """Called with (spectra, hint); remembers its state from stretch to stretch."""
+
+    def __call__(self, spectra: Block, hint: Block) -> tuple[Block, Block]: ...
+
+
+def open_session(model: ModelFolder, channels: int, backend: Backend) -> NetworkSession:
+    """Raises MissingDependencyError when neither runtime is installed, UnreadableError for a graph that is damaged."""
+    has_graph = (model.path / GRAPH).is_file()
+    if backend == "onnx" or (backend == "auto" and has_graph and is_installed("onnxruntime")):
+        if not has_graph:
+            raise UnreadableError(f"{model.path}: has no {GRAPH}.", hint=f"wavechain models export {model.path}.")
+        return _Onnx(model, channels)
+    if not is_installed("torch"):
+        raise MissingDependencyError(
+            "repair needs package onnxruntime (or torch).", hint="pip install 'wavechain[repair]'."
+        )
+    return _Torch(model, channels)
+
+
+class _Onnx:
+    def __init__(self, model: ModelFolder, channels: int) -> None:
+        self._graph = _load_graph(str(model.path / GRAPH), (model.path / GRAPH).stat().st_mtime_ns)
+        layers, bands, width = STATES[model.settings["size"]]
+        self._state = np.zeros((layers, channels * bands, width), np.float32)
+
+    def __call__(self, spectra: Block, hint: Block) -> tuple[Block, Block]:
+        given = {"spectra": spectra, "hint": hint, "state": self._state}
+        repaired, faults, self._state = self._graph.run(["repaired", "faults", "next"], given)
+        return repaired, faults
+
+
+@lru_cache(maxsize=4)
+def _load_graph(path: str, modified: int) -> Any:
+    """One session of the runtime for each graph and process: loading takes longer than a minute of audio."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # jobs run side by side: see --jobs
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise UnreadableError(
+            f"{path}: cannot be read as an ONNX graph ({error}).", hint="copy the model's folder again."
+        ) from error
+
+
+class _Torch:
+    def __init__(self, model: ModelFolder, channels: int) -> None:
+        import torch
+
+        self._torch = torch
+        self._network = _load_network(str(model.path), model.weights.stat().st_mtime_ns)
+        self._state = self._network.start(channels)
+
+    def __call__(self, spectra: Block, hint: Block) -> tuple[Block, Block]:
+        torch = self._torch
+        with torch.inference_mode():
+            repaired, faults, self._state = self._network(
+                torch.from_numpy(spectra), torch.from_numpy(hint), self._state
+            )
+        return repaired.numpy(), faults.numpy()
+
+
+@lru_cache(maxsize=4)
+def _load_network(folder: str, modified: int) -> Any:
+    from pathlib import Path
+
+    from safetensors.torch import load_file
+
+    from wavechain.models import open_model
+    from wavechain_gan_repair.network import RepairNet
+
+    model = open_model(Path(folder))
+    network = RepairNet(**model.settings)
+    try:
+        network.load_state_dict(load_file(model.weights))
+    except RuntimeError as error:
+        raise UnreadableError(
+            f"{model.weights}: are not the weights of the network that its config.json describes ({error}).",
+            hint="the folder as it was written.",
+        ) from error
+    return network.eval()
+
+
+def hint_for(faults: tuple[str, ...], channels: int) -> Block:
+    """What the network is told: ones for the faults that are known to be there; all zeros when nothing is known."""
+    return np.tile(np.array([name in faults for name in FAULTS], np.float32), (channels, 1))

@@ -1,0 +1,162 @@
+"""Repair: gives back what a recording was before it was damaged, whatever the damage.
+
+Conventions
+    Any rate, any channel count, any length; time exact. The network works at 44.1 kHz (48 kHz passes as it is: its bins
+    are 9 % wider, and it was trained on both); for other rates a copy is resampled, and the *change* is resampled
+    back, so that what lies above the network's range stays untouched.
+    The weights are those of a model folder (`wavechain models list`); the same weights serve all stages here. `repair`
+    tells the network nothing; the others tell it which fault to look for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from wavechain.errors import SpecMismatchError
+from wavechain.models import ModelFolder, find_model
+from wavechain.params import param
+from wavechain.processors import Pending, Processor, join
+from wavechain.stages import Model
+from wavechain.stream import Block, Spec
+from wavechain_gan_repair.engine import Repairing
+from wavechain_gan_repair.network_session import Backend, hint_for, open_session
+
+NATIVE = (44_100, 48_000)
+
+
+class NeuralRepair(Model):
+    """What all stages of this plugin have in common."""
+
+    amount: float = param(1.0, ge=0, le=1, help="How much of the repair is applied; 0 changes nothing.")
+    preserve_below_hz: float = param(
+        0.0, unit="Hz", ge=0, le=96_000, help="Everything below this frequency stays as it was."
+    )
+    preserve_above_hz: float = param(
+        96_000.0, unit="Hz", ge=0, le=96_000, help="Everything above this frequency stays as it was."
+    )
+    output: Literal["repaired", "removed"] = param(
+        "repaired", help="What comes out: the repaired sound, or what was taken away from it, to listen to."
+    )
+    model: str = param("repairnet", help="Whose weights: a model's name (wavechain models list) or its folder.")
+    backend: Backend = param("auto", help="What runs the network: onnx, torch, or whichever is installed.")
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"process"})
+    cost: ClassVar[float] = 60.0
+    told: ClassVar[tuple[str, ...]] = ()
+
+    def open(self, spec: Spec) -> Processor:
+        model = find_model(self.model)
+        if model.part != "repairnet":
+            raise SpecMismatchError(
+                f"{self.stage_name()}: {model.path} holds a {model.part}, not a repairnet.",
+                hint="wavechain models list.",
+            )
+        if spec.kind != "audio":
+            raise SpecMismatchError(f"{self.stage_name()} takes audio; the stream is {spec}.")
+        if spec.sample_rate in NATIVE:
+            return self._repairing(spec, model)
+        inside = Spec.audio(model.sample_rate, spec.channels)
+        return _Resampled(spec, self._repairing(inside, model, only_change=True), self.output)
+
+    def _repairing(self, spec: Spec, model: ModelFolder, *, only_change: bool = False) -> Repairing:
+        settings = model.settings
+        n_fft: int = settings["n_fft"]
+        per_bin = spec.sample_rate / n_fft
+        bins = n_fft // 2
+        low = min(bins, int(np.ceil(self.preserve_below_hz / per_bin)))
+        high = min(bins, int(self.preserve_above_hz / per_bin) + 1)
+        return Repairing(
+            spec,
+            open_session(model, spec.channels, self.backend),
+            hint_for(self.told, spec.channels),
+            n_fft=n_fft,
+            hop_length=settings["hop_length"],
+            lookahead=settings["lookahead"],
+            amount=self.amount,
+            bins=slice(low, max(low, high)),
+            always=bool(self.told),
+            only_change=only_change or self.output == "removed",
+        )
+
+
+class Repair(NeuralRepair):
+    """All faults at once, blind."""
+
+
+class Denoise(NeuralRepair):
+    told: ClassVar[tuple[str, ...]] = ("noise",)
+
+
+class Declick(NeuralRepair):
+    told: ClassVar[tuple[str, ...]] = ("clicks",)
+
+
+class Declip(NeuralRepair):
+    told: ClassVar[tuple[str, ...]] = ("clip",)
+
+
+class Dehum(NeuralRepair):
+    told: ClassVar[tuple[str, ...]] = ("hum",)
+
+
+class ExtendBandwidth(NeuralRepair):
+    told: ClassVar[tuple[str, ...]] = ("band-limit",)
+
+
+class RepairDropouts(NeuralRepair):
+    told: ClassVar[tuple[str, ...]] = ("dropouts",)
+
+
+class _Resampled(Processor):
+    """A stream of another rate: a resampled copy is repaired, and what was removed is resampled back and taken away.
+
+    The copy is cut into fixed stretches before it is resampled, so nothing depends on the caller's blocks.
+    """
+
+    def __init__(self, spec: Spec, repairing: Repairing, output: str) -> None:
+        import soxr
+
+        super().__init__(spec)
+        inside = repairing.spec.sample_rate
+        self._repairing = repairing
+        self._there = soxr.ResampleStream(spec.sample_rate, inside, spec.channels, quality="HQ")
+        self._back = soxr.ResampleStream(inside, spec.sample_rate, spec.channels, quality="HQ")
+        self._cut, self._cut_back = Pending(spec), Pending(repairing.spec)
+        self._input, self._removed = Pending(spec), Pending(spec)
+        self._only_change = output == "removed"
+
+    def process(self, block: Block) -> Block:
+        self._input.push(block)
+        chunks = self._cut.chunks(block, 8_192)
+        return join([self._repair(_resample(self._there, chunk)) for chunk in chunks], self.spec)
+
+    def flush(self) -> Block:
+        rest = _resample(self._there, self._cut.take(), last=True)
+        done = [self._repair(rest), self._return(self._repairing.flush())]
+        self._removed.push(_resample(self._back, self._cut_back.take(), last=True))
+        self._removed.push(self.spec.zeros(self._input.steps))  # rounding may leave the copy a frame short
+        done.append(self._emit())
+        return join(done, self.spec)
+
+    def _repair(self, block: Block) -> Block:
+        return self._return(self._repairing.process(block))
+
+    def _return(self, removed: Block) -> Block:
+        for chunk in self._cut_back.chunks(removed, 8_192):
+            self._removed.push(_resample(self._back, chunk))
+        return self._emit()
+
+    def _emit(self) -> Block:
+        count = min(self._removed.steps, self._input.steps)
+        removed, before = self._removed.take(count), self._input.take(count)
+        return removed if self._only_change else before - removed
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return self._repairing.report
+
+
+def _resample(stream: Any, block: Block, *, last: bool = False) -> Block:
+    return np.ascontiguousarray(stream.resample_chunk(block.T, last=last).T, np.float32)

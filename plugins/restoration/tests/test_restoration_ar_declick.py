@@ -1,0 +1,92 @@
+"""Clicks go, music stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wavechain import Audio, Chain
+from wavechain.testing import EffectContract, music, silence, streamed
+from wavechain_restoration.ar_declick import ArDeclick
+
+RECORDINGS = Path(__file__).parents[3] / "tests" / "data"
+
+
+class TestArDeclickContract(EffectContract):
+    stage = ArDeclick()
+
+
+def guitar() -> Audio:
+    whole = Audio.read(RECORDINGS / "guit_em9.flac")
+    return Audio.of(whole.waveform[:1, : 4 * whole.sample_rate], whole.sample_rate)
+
+
+def clicked(audio: Audio, per_second: float, *, seed: int = 1) -> tuple[Audio, int]:
+    """Decaying clicks of 1 to 40 frames, 6 to 30 dB above the music."""
+    generator = np.random.default_rng(seed)
+    damaged = audio.waveform.copy()
+    count = round(per_second * audio.seconds)
+    for at in generator.integers(100, audio.frames - 100, count):
+        size = generator.integers(1, 41)
+        shape = generator.choice([-1, 1]) * np.exp(-4 * np.arange(size) / size)
+        damaged[:, at : at + size] += shape * audio.waveform.std() * 10 ** (generator.uniform(6, 30) / 20)
+    return Audio.of(damaged, audio.sample_rate), count
+
+
+def error_db(clean: Audio, found: Audio) -> float:
+    return float(10 * np.log10(((found.waveform - clean.waveform) ** 2).sum() / (clean.waveform**2).sum()))
+
+
+@pytest.mark.parametrize("per_second", [1, 4])
+def test_a_guitar_loses_its_clicks(per_second):
+    clean = guitar()
+    damaged, _ = clicked(clean, per_second)
+    assert error_db(clean, ArDeclick()(damaged)) < error_db(clean, damaged) - 10
+
+
+def test_a_clean_guitar_keeps_its_attack():
+    clean = guitar()
+    assert error_db(clean, ArDeclick()(clean)) < -50
+
+
+def test_a_single_wrong_sample_is_set_right():
+    clean = music(seconds=1, sample_rate=44_100, channels=1)
+    damaged = clean.waveform.copy()
+    damaged[0, 20_000] += 0.3
+    after = ArDeclick()(Audio.of(damaged, 44_100)).waveform
+    assert abs(after[0, 20_000] - clean.waveform[0, 20_000]) < 0.02
+    around = slice(19_000, 21_000)
+    assert np.count_nonzero(after[0, around] != damaged[0, around]) < 10
+
+
+def test_what_lasts_longer_than_a_click_stays():
+    damaged = guitar().waveform.copy()
+    damaged[0, 60_000:60_400] += 0.4
+    after = ArDeclick(longest_ms=2)(Audio.of(damaged, 44_100)).waveform
+    assert np.array_equal(after[0, 60_040:60_360], damaged[0, 60_040:60_360])
+
+
+def test_each_channel_is_mended_by_itself():
+    damaged, _ = clicked(guitar(), 4)
+    quiet = silence(seconds=damaged.seconds, sample_rate=damaged.sample_rate)
+    both = Audio.of(np.concatenate([damaged.waveform, quiet.waveform]), damaged.sample_rate)
+    after = ArDeclick()(both).waveform
+    assert np.array_equal(after[0], ArDeclick()(damaged).waveform[0])
+    assert not after[1].any()
+
+
+def test_blocks_cannot_be_heard():
+    damaged, _ = clicked(guitar(), 4)
+    whole = ArDeclick()(damaged).waveform
+    assert np.array_equal(streamed(Chain([ArDeclick()]), damaged, [1, 777, 30_000]).waveform, whole)
+
+
+def test_the_report_counts_clicks_per_minute():
+    damaged, count = clicked(guitar(), 3)
+    worker = ArDeclick().open(damaged.spec)
+    worker.process(damaged.waveform)
+    worker.flush()
+    assert 0.6 * count <= worker.report["clicks"] <= count + 2
+    assert worker.report["clicks_per_minute"] == pytest.approx(15 * worker.report["clicks"], rel=0.01)

@@ -1,0 +1,68 @@
+"""Dropouts are filled; pauses and fades are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wavechain import Audio, Chain
+from wavechain.testing import EffectContract, streamed, tone
+from wavechain_restoration.ar_fill import ArFill
+
+RECORDINGS = Path(__file__).parents[3] / "tests" / "data"
+RATE = 44_100
+
+
+class TestArFillContract(EffectContract):
+    stage = ArFill()
+
+
+def guitar() -> Audio:
+    whole = Audio.read(RECORDINGS / "guit_em9.flac")
+    return Audio.of(whole.waveform[:1, : 4 * RATE], RATE)
+
+
+def dropped(audio: Audio, ms: float) -> tuple[Audio, np.ndarray]:
+    gaps = np.zeros(audio.frames, bool)
+    for at in np.random.default_rng(2).integers(RATE // 2, audio.frames - RATE // 2, 5):
+        gaps[at : at + round(ms * RATE / 1000)] = True
+    return Audio.of(np.where(gaps, 0, audio.waveform).astype(np.float32), RATE), gaps
+
+
+@pytest.mark.parametrize(("ms", "gain_db"), [(5, 15), (20, 10), (60, 6)])
+def test_a_guitar_goes_on_through_dropouts(ms, gain_db):
+    clean = guitar()
+    damaged, gaps = dropped(clean, ms)
+    after = ArFill()(damaged).waveform
+    lost = clean.waveform[:, gaps]
+    assert 10 * np.log10((lost**2).sum() / ((after[:, gaps] - lost) ** 2).sum()) > gain_db
+    # Frames at the edge that are as quiet as the gap belong to it.
+    outside = np.convolve(gaps, np.ones(9), "same") == 0
+    assert np.array_equal(after[:, outside], damaged.waveform[:, outside])
+
+
+@pytest.mark.parametrize("name", ["guit_em9.flac", "loop_compus.flac"])
+def test_whole_recordings_are_untouched(name):
+    clean = Audio.read(RECORDINGS / name)
+    assert np.array_equal(ArFill()(clean).waveform, clean.waveform)
+
+
+def test_a_pause_with_soft_edges_stays():
+    sound = tone(440, sample_rate=RATE, seconds=1).waveform
+    time = np.arange(RATE) / RATE
+    fade = np.clip(np.abs(time - 0.5) / 0.1 - 0.2, 0, 1)
+    paused = Audio.of((sound * fade).astype(np.float32), RATE)
+    assert np.array_equal(ArFill()(paused).waveform, paused.waveform)
+
+
+def test_a_gap_longer_than_the_longest_stays():
+    damaged, _ = dropped(guitar(), 60)
+    assert np.array_equal(ArFill(longest_ms=40)(damaged).waveform, damaged.waveform)
+
+
+def test_blocks_cannot_be_heard():
+    damaged, _ = dropped(guitar(), 20)
+    whole = ArFill()(damaged).waveform
+    assert np.array_equal(streamed(Chain([ArFill()]), damaged, [1, 777, 30_000]).waveform, whole)

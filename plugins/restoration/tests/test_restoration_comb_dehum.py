@@ -1,0 +1,74 @@
+"""Hum goes, bass stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wavechain import Audio, Chain
+from wavechain.testing import EffectContract, music, streamed
+from wavechain_restoration.comb_dehum import CombDehum
+
+RECORDINGS = Path(__file__).parents[3] / "tests" / "data"
+RATE = 44_100
+
+
+class TestCombDehumContract(EffectContract):
+    stage = CombDehum()
+
+
+def humming(audio: Audio, fundamental_hz: float, snr_db: float, *, drift_hz: float = 0.02) -> Audio:
+    """Twelve harmonics of a mains frequency that wanders a little."""
+    time = np.arange(audio.frames) / audio.sample_rate
+    phase = 2 * np.pi * np.cumsum(fundamental_hz + drift_hz * np.sin(2 * np.pi * time / 20)) / audio.sample_rate
+    hum = sum(np.cos(k * phase + k * k) / k for k in range(1, 13))
+    hum *= audio.waveform.std() / np.std(hum) * 10 ** (-snr_db / 20)
+    return Audio.of((audio.waveform + hum).astype(np.float32), audio.sample_rate)
+
+
+def error_db(clean: Audio, found: Audio) -> float:
+    return float(10 * np.log10(((found.waveform - clean.waveform) ** 2).sum() / (clean.waveform**2).sum()))
+
+
+@pytest.mark.parametrize("fundamental_hz", [49.93, 60.05])
+@pytest.mark.parametrize(("snr_db", "gain_db"), [(0, 15), (10, 8)])
+def test_a_drum_loop_loses_its_hum(fundamental_hz, snr_db, gain_db):
+    loop = Audio.read(RECORDINGS / "loop_compus.flac")
+    clean = Audio.of(loop.waveform[:1], loop.sample_rate)
+    damaged = humming(clean, fundamental_hz, snr_db)
+    assert error_db(clean, CombDehum()(damaged)) < error_db(clean, damaged) - gain_db
+
+
+@pytest.mark.parametrize("name", ["guit_em9.flac", "loop_compus.flac"])
+def test_recordings_without_hum_are_untouched(name):
+    clean = Audio.read(RECORDINGS / name)
+    assert np.array_equal(CombDehum()(clean).waveform, clean.waveform)
+
+
+def test_a_bass_line_on_the_hum_keeps_its_notes():
+    """Notes of 50 and 100 Hz, half a second each: the lines of the hum themselves, but not steady."""
+    time = np.arange(8 * RATE) / RATE
+    note = np.where((time % 2) < 0.5, np.sin(2 * np.pi * 50 * time) + np.sin(2 * np.pi * 100 * time), 0)
+    clean = Audio.of((0.2 * note * np.exp(-3 * (time % 2)))[np.newaxis].astype(np.float32), RATE)
+    assert error_db(clean, CombDehum()(humming(clean, 50.02, 10, drift_hz=0))) < -13
+
+
+def test_no_amount_changes_nothing():
+    damaged = humming(music(seconds=8, sample_rate=RATE), 50, 10)
+    assert np.array_equal(CombDehum(amount=0)(damaged).waveform, damaged.waveform)
+
+
+def test_blocks_cannot_be_heard():
+    damaged = humming(music(seconds=8, sample_rate=RATE), 50, 10)
+    whole = CombDehum()(damaged).waveform
+    assert np.array_equal(streamed(Chain([CombDehum()]), damaged, [1, 777, 30_000]).waveform, whole)
+
+
+def test_the_report_names_the_frequency():
+    damaged = humming(music(seconds=8, sample_rate=RATE, channels=1), 49.95, 0, drift_hz=0)
+    worker = CombDehum().open(damaged.spec)
+    worker.process(damaged.waveform)
+    worker.flush()
+    assert worker.report["fundamental_hz"] == pytest.approx(49.95, abs=0.01)

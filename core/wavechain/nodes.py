@@ -265,6 +265,11 @@ class Fork:
                     f"{self.place}: its branches end differently: {first} and {branch.spec}.",
                     hint="the same resample or inverse at the end of each branch.",
                 )
+            if branch.spec.recipe != first.recipe:  # sums of features mean something only if all are of one make
+                raise SpecMismatchError(
+                    f"{self.place}: its branches end in {first.kind} of {first.recipe!r} and of {branch.spec.recipe!r}.",
+                    hint="the same transform in each branch, or before all of them.",
+                )
         lengths = [branch.spec.length for branch in self.branches]
         known = [length for length in lengths if length is not None]
         length = max(known) if len(known) == len(lengths) else None

@@ -81,6 +81,15 @@ class FineLate(Effect):
         return processor
 
 
+class FineLookAhead(Effect):
+    """Sees far ahead: most of what it is given comes out after the end of the input."""
+
+    def open(self, spec: Spec) -> Processor:
+        processor = Late(spec, round(0.6 * spec.sample_rate))
+        processor.latency = processor.held.shape[-1]
+        return processor
+
+
 class FineNoise(Effect):
     """Crackles by a seed."""
 
@@ -261,18 +270,20 @@ class LatencyTooLarge(Effect):
 class CutTail(Effect):
     """An echo after half a second, of which the end is not announced."""
 
+    seconds: ClassVar[float] = 0.5
+    level: ClassVar[float] = 1.0
     ringing: ClassVar[float] = 0.0
 
     class _Echo(Processor):
-        def __init__(self, spec: Spec) -> None:
+        def __init__(self, spec: Spec, seconds: float, level: float) -> None:
             super().__init__(spec)
-            self.late = Late(spec, spec.sample_rate // 2)
+            self.late, self.level = Late(spec, round(seconds * spec.sample_rate)), np.float32(level)
 
         def process(self, block: Block) -> Block:
-            return block + self.late.process(block)
+            return block + self.level * self.late.process(block)
 
     def open(self, spec: Spec) -> Processor:
-        processor = self._Echo(spec)
+        processor = self._Echo(spec, self.seconds, self.level)
         processor.tail = round(self.ringing * spec.sample_rate)
         return processor
 
@@ -281,6 +292,20 @@ class FineEcho(CutTail):
     """An echo after half a second, to its end."""
 
     ringing: ClassVar[float] = 0.5
+
+
+class CutSlapback(CutTail):
+    """The short echo of a tape machine, of which the end is not announced."""
+
+    seconds: ClassVar[float] = 0.12
+    level: ClassVar[float] = 0.5
+
+
+class FineRinging(CutTail):
+    """Rings on faintly for 0.15 s, as a steep filter does, and keeps its length."""
+
+    seconds: ClassVar[float] = 0.15
+    level: ClassVar[float] = 0.01
 
 
 class EndlessTail(Effect):
@@ -336,6 +361,19 @@ class HidesNaN(Effect):
 
     def open(self, spec: Spec) -> Processor:
         return pointwise(spec, np.nan_to_num)
+
+
+class HidesNaNAhead(FineLookAhead):
+    """Turns NaN into silence, and hands it out much later."""
+
+    class _Clean(Late):
+        def process(self, block: Block) -> Block:
+            return super().process(np.nan_to_num(block))
+
+    def open(self, spec: Spec) -> Processor:
+        processor = self._Clean(spec, round(0.6 * spec.sample_rate))
+        processor.latency = processor.held.shape[-1]
+        return processor
 
 
 # -- isolation ---------------------------------------------------------------------------------------------------------
@@ -618,6 +656,36 @@ class WithoutRecipe(FineFrames):
         return processor
 
 
+class FineLogarithm(FineFrames):
+    """Columns of logarithms: silence is the largest number there is, below zero."""
+
+    inverse_kind: ClassVar[Any] = "none"
+    late: ClassVar[int] = 0
+
+    class _Logarithm(FineFrames._Forward):
+        def __init__(self, stage: FineLogarithm, spec: Spec) -> None:
+            super().__init__(stage, spec)
+            self.late = Late(self.spec, stage.late)
+
+        def process(self, block: Block) -> Block:
+            return self.late.process(np.log(np.abs(super().process(block)) + np.float32(1e-5)))
+
+        def flush(self) -> Block:
+            return self.late.process(np.log(np.abs(super().flush()) + np.float32(1e-5)))
+
+    def open(self, spec: Spec) -> Processor:
+        return self._Logarithm(self, spec)
+
+    def inverse(self, spec: Spec) -> Processor:
+        raise NotImplementedError
+
+
+class LogarithmIsLate(FineLogarithm):
+    """Three columns late, and does not say so."""
+
+    late: ClassVar[int] = 3
+
+
 class FineModel(Model):
     """Hums by a seed, and halves what it is given."""
 
@@ -648,6 +716,24 @@ class ModelIsLate(FineModel):
 
     def open(self, spec: Spec) -> Processor:
         return Late(spec, 64)
+
+
+class FineDerivative(FineModel):
+    """Hands out what changes from frame to frame, in time, at the one rate that it was trained on."""
+
+    late: ClassVar[int] = 0
+
+    def open(self, spec: Spec) -> Processor:
+        if spec.rate != 48_000:
+            raise SpecMismatchError(f"48000 Hz are expected, not {spec}.")
+        change, late = Smoother(spec, -0.97), Late(spec, self.late)
+        return pointwise(spec, lambda block: late.process(change.process(block)))
+
+
+class DerivativeIsLate(FineDerivative):
+    """Its network looks ahead by one hop, which nobody takes off."""
+
+    late: ClassVar[int] = 256
 
 
 class ModelOfHalfTheSound(FineModel):

@@ -41,11 +41,13 @@ EFFECTS = {
     faulty.WrongLatency: {"latency-by-impulse"},
     faulty.LatencyTooLarge: {"latency-by-impulse"},
     faulty.CutTail: {"tail-rings-out"},
+    faulty.CutSlapback: {"tail-rings-out"},
     faulty.EndlessTail: {"tail-ends", "silence-stays-silent"},
     faulty.CountsFramesAt44100: {"sounds-alike-at-any-rate"},
     faulty.KnowsTwoRates: {"sample-rates"},
     faulty.AddsDc: {"silence-stays-silent"},
     faulty.HidesNaN: {"nan-is-not-hidden"},
+    faulty.HidesNaNAhead: {"nan-is-not-hidden"},
     faulty.StateOnTheClass: {"leaves-no-trace"},
     faulty.UnseededChance: {"same-every-time"},
     faulty.EditsInPlace: {"input-untouched"},
@@ -67,22 +69,28 @@ TRANSFORMS = {
     faulty.ApproximatesNothing: {"inverse-comes-back"},
     faulty.ApproximatesLater: {"inverse-comes-back"},
     faulty.WithoutRecipe: {"features-described"},
+    faulty.LogarithmIsLate: {"latency-by-impulse"},
 }
 MODELS = {
     faulty.SamplesByChance: {"samples-from-the-seed"},
     faulty.CannotSample: {"capabilities-true"},
     faulty.ModelIsLate: {"process-keeps-time", "latency-by-impulse"},
+    faulty.DerivativeIsLate: {"process-keeps-time", "latency-by-impulse"},
     faulty.ModelOfHalfTheSound: {"process-keeps-time", "latency-by-impulse"},
 }
 FINE = {
     faulty.Fine: STREAM_CHECKS,
     faulty.FineFilter: STREAM_CHECKS,
     faulty.FineLate: STREAM_CHECKS,
+    faulty.FineLookAhead: STREAM_CHECKS,
     faulty.FineNoise: STREAM_CHECKS,
     faulty.FineEcho: STREAM_CHECKS,
+    faulty.FineRinging: STREAM_CHECKS,
     faulty.FineFrames: TRANSFORM_CHECKS,
     faulty.FineApproximation: TRANSFORM_CHECKS,
+    faulty.FineLogarithm: TRANSFORM_CHECKS,
     faulty.FineModel: MODEL_CHECKS,
+    faulty.FineDerivative: MODEL_CHECKS,
     faulty.FineSampler: MODEL_CHECKS,
 }
 

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import os
 import sys
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -41,6 +42,7 @@ class _Named(Protocol):
 
 
 N = TypeVar("N", bound=_Named)
+_importing = threading.RLock()
 
 
 class Registry:
@@ -274,7 +276,8 @@ def _attribute(spec: StageSpec | PartSpec, place: str) -> Any:
     """What ``package.module:Class`` names, imported now."""
     module_name, _, class_name = spec.target.partition(":")
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # standard output may be carrying audio
+        # Standard output may be carrying audio. Two threads that redirect it at once would leave it redirected.
+        with _importing, contextlib.redirect_stdout(sys.stderr):
             return getattr(importlib.import_module(module_name), class_name)
     except KeyboardInterrupt:
         raise

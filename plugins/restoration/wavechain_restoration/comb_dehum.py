@@ -37,7 +37,7 @@ _TINY = 1e-12
 class CombDehum(Effect):
     """Take out mains hum and its harmonics."""
 
-    cost: ClassVar[float] = 150.0
+    cost: ClassVar[float] = 600.0
 
     lowest_hz: float = param(45.0, unit="Hz", ge=20, le=500, help="Where the search for the fundamental begins.")
     highest_hz: float = param(65.0, unit="Hz", ge=20, le=500, help="Where the search for the fundamental ends.")

@@ -72,7 +72,7 @@ def said_by(error):
 
 def test_a_batch_that_gives_nan_is_gone_round_and_the_run_ends(training, recordings, tmp_path):
     said = []
-    made = training("toy-nan", recipe={"threshold": 1.9}, steps=30, validate_every=5)
+    made = training("toy-nan", recipe={"threshold": -1.4}, steps=30, validate_every=5)
     folder = made.train([recordings], tmp_path / "run", say=said.append)
     assert [line for line in said if "distance is not finite at step" in line and "with other batches" in line]
     from wavechain_trainer import checkpoint
@@ -88,7 +88,7 @@ def test_a_batch_that_gives_nan_is_gone_round_and_the_run_ends(training, recordi
 
 def test_a_loss_that_is_never_a_number_is_refused_before_the_first_step(training, recordings, tmp_path):
     with pytest.raises(StageError) as error:
-        training("toy-nan", recipe={"threshold": -99.0}).train([recordings], tmp_path / "run")
+        training("toy-nan", recipe={"threshold": 99.0}).train([recordings], tmp_path / "run")
     assert "the self-test failed: turn learn: distance is not finite" in said_by(error)
     assert not checkpoint_of(tmp_path / "run").exists()
 
@@ -218,7 +218,7 @@ def test_a_full_disk_at_a_checkpoint_leaves_the_one_before(training, recordings,
     assert "the checkpoint cannot be written (No space left on device); the one before is still there" in said_by(error)
     monkeypatch.undo()
     assert checkpoint_of(begun).read_bytes() == before
-    assert [path for path in begun.rglob(".*.tmp")] == []
+    assert list(begun.rglob(".*.tmp")) == []
 
 
 def test_a_full_disk_while_decoding_is_one_line(training, recordings, tmp_path, monkeypatch):
@@ -416,3 +416,16 @@ def test_mono_and_stereo_are_strung_together_as_mono(tmp_path):
     data = gather([tmp_path], 8_000, tmp_path / "cache")
     shapes = {data.clip(data.training, 16_000, generator(seed)).shape for seed in range(5)}
     assert shapes == {(1, 16_000)}
+
+
+def test_many_threads_that_load_parts_leave_standard_output_where_it_was():
+    import sys
+    from concurrent.futures import ThreadPoolExecutor
+
+    from wavechain.registry import registry
+
+    before = sys.stdout
+    parts = registry().parts("degradation")
+    with ThreadPoolExecutor(8) as workers:
+        list(workers.map(lambda part: registry().load_part(part.kind, part.name), parts * 50))
+    assert sys.stdout is before

@@ -37,6 +37,12 @@ def bits(folder):
     return {name: value.numpy().tobytes() for name, value in tensors.items()}, facts, tables, model
 
 
+def steps_of(folder):
+    from wavechain_trainer import checkpoint
+
+    return checkpoint.read(folder / "train" / "checkpoint.safetensors")[1]["step"]
+
+
 def temporaries(folder):
     return [path.name for path in folder.rglob(".*") if path.is_file()]
 
@@ -53,7 +59,9 @@ def temporaries(folder):
         ),
     ],
 )
-def test_a_run_that_was_killed_and_resumed_ends_with_the_same_bits(training, recordings, elsewhere, tmp_path, recipe, at):
+def test_a_run_that_was_killed_and_resumed_ends_with_the_same_bits(
+    training, recordings, elsewhere, tmp_path, recipe, at
+):
     training(recipe).train([recordings], tmp_path / "whole")
     code, _ = elsewhere(KILL, recipe, tmp_path / "killed", at)
     assert code == -signal.SIGKILL
@@ -63,7 +71,9 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_same_bits(training, rec
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_the_middle_of_a_checkpoint_goes_on_from_the_one_before(training, recordings, elsewhere, tmp_path):
+def test_a_run_killed_in_the_middle_of_a_checkpoint_goes_on_from_the_one_before(
+    training, recordings, elsewhere, tmp_path
+):
     training().train([recordings], tmp_path / "whole")
     code, _ = elsewhere(KILL_WHILE_SAVING, "toy-gan", tmp_path / "killed")
     assert code == -signal.SIGKILL
@@ -108,7 +118,7 @@ def test_terminate_saves_where_it_is(training, recordings, elsewhere, tmp_path):
     code, told = elsewhere(stop, tmp_path / "stopped")
     assert code == 1
     assert told.strip().endswith("stopped at step 5 of 20; the same command with --resume goes on")
-    assert bits(tmp_path / "stopped")[1]["step"] == 5
+    assert steps_of(tmp_path / "stopped") == 5
     training().train([recordings], tmp_path / "whole")
     training().train([recordings], tmp_path / "stopped", resume=True)
     assert bits(tmp_path / "stopped") == bits(tmp_path / "whole")
@@ -122,4 +132,4 @@ def test_a_run_begun_before_a_setting_existed_can_be_resumed(training, recording
         del stored[name]
     path.write_text(json.dumps(stored), encoding="utf-8")
     training().train([recordings], folder, resume=True)
-    assert bits(folder)[1]["step"] == 20
+    assert steps_of(folder) == 20

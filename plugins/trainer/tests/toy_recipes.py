@@ -124,9 +124,9 @@ class Vae(Toy):
 class Nan(Toy):
     """Not finite at some items: as a batch may make it, by chance that depends on the batch alone."""
 
-    threshold: float = param(9.0, help="Batches whose first sample of noise lies above are bad.")
+    threshold: float = param(-9.0, help="Batches whose first sample of noise lies below are bad.")
 
     def loss(self, turn, batch, networks):
         parts = super().loss(turn, batch, networks)
         noise = (batch["noisy"] - batch["clean"])[0, 0, 0] / 0.1
-        return {"distance": parts["distance"] * (float("nan") if float(noise) > self.threshold else 1.0)}
+        return {"distance": parts["distance"] * (float("nan") if float(noise) < self.threshold else 1.0)}

@@ -1,7 +1,7 @@
 """Curves as inline SVG, for a page that loads nothing from anywhere.
 
 Conventions: steps to the right; few points are drawn as they are, many as the mean of each of `POINTS` stretches, over
-the range that the values of that stretch have.
+the range that the values of that stretch have. Values beyond the drawing lie on its edge.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 460, 200, 56, 24, 26
-POINTS = 150
+POINTS, FEW = 150, 40
 
 
 def curve_svg(name: str, points: Sequence[tuple[int, float]], steps: int) -> str:
@@ -21,26 +21,29 @@ def curve_svg(name: str, points: Sequence[tuple[int, float]], steps: int) -> str
     if not points:
         return ""
     thin = _thinned(points)
-    low, high, ticks = _ticks([value for _, _, *values in thin for value in values])
+    # A loss falls steeply at first: what is seen is the height of what follows.
+    later = thin[len(thin) // 10 :] if len(thin) > FEW else thin
+    low, high, ticks = _ticks([value for _, _, *values in later for value in values])
     span = max(steps, points[-1][0], 1)
 
     def x(step: float) -> float:
         return LEFT + (WIDTH - LEFT - 10) * step / span
 
     def y(value: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (value - low) / (high - low)
+        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (min(max(value, low), high) - low) / (high - low)
 
     parts = [f'<text x="8" y="16" class="name">{title}</text>']
     parts.append(f'<text x="{WIDTH - 10}" y="16" class="last">{points[-1][1]:.4g}</text>')
     for tick in ticks:
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - 10}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" class="grid"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" class="tick">{tick:.6g}</text>')
-    parts += [f'<text x="{x(at):.1f}" y="{HEIGHT - 7}" class="step">{at}</text>' for at in (0, span // 2, span)]
+    for at, where in ((0, "step"), (span // 2, "step"), (span, "step last-step")):
+        parts.append(f'<text x="{x(at):.1f}" y="{HEIGHT - 7}" class="{where}">{at}</text>')  # noqa: PERF401
     if len(thin) < len(points):
         edge = [(step, top) for step, _, _, top in thin] + [(step, least) for step, _, least, _ in reversed(thin)]
         parts.append(f'<polygon points="{_path(edge, x, y)}" class="range"/>')
     parts.append(f'<polyline points="{_path([(step, mean) for step, mean, _, _ in thin], x, y)}" class="curve"/>')
-    if len(thin) <= 40:
+    if len(thin) <= FEW:
         parts += [f'<circle cx="{x(step):.1f}" cy="{y(mean):.1f}" r="2.5" class="dot"/>' for step, mean, _, _ in thin]
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">{"".join(parts)}</svg>'
 

@@ -63,6 +63,7 @@ def run(
               KeyboardInterrupt, with a line about it, when it was asked to stop and has saved
     """
     recipe = training.make_recipe()
+    _device(training.device)
     folder = RunFolder(output)
     folder.claim(training, resume=resume, command=command)
     gathered = gather(data, recipe.sample_rate, folder.cache, validation=training.validation_share)

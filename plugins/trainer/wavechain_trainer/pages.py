@@ -36,7 +36,7 @@ h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 
 svg { width: 100%; height: auto; border: 1px solid var(--soft); border-radius: 6px; }
 svg text { fill: var(--dim); font-size: 11px; } svg .name { fill: var(--ink); font-size: 12.5px; font-weight: 600; }
 svg .last { fill: var(--line); text-anchor: end; font-size: 12.5px; }
-svg .tick { text-anchor: end; } svg .step { text-anchor: middle; }
+svg .tick { text-anchor: end; } svg .step { text-anchor: middle; } svg .last-step { text-anchor: end; }
 svg .grid { stroke: var(--soft); } svg .curve { fill: none; stroke: var(--line); stroke-width: 1.6; }
 svg .range { fill: var(--line); opacity: .16; } svg .dot { fill: var(--line); }
 figure { margin: 0; } figure img { width: 100%; height: 9rem; border-radius: 6px; } audio { width: 100%; }

@@ -1,0 +1,211 @@
+"""What the bench is built of: intervals, alignment, rows, pairs, the cache."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+import numpy as np
+import pytest
+
+from wavechain import Audio
+from wavechain.errors import SpecMismatchError, StageError, UsageError
+from wavechain.registry import registry
+from wavechain.testing import music
+from wavechain_evaluation.alignment import delay_frames, moved
+from wavechain_evaluation.cache import Cache, data_key
+from wavechain_evaluation.faults import (
+    SEVERITIES,
+    Item,
+    chosen,
+    clean_items,
+    fault_names,
+    given_items,
+    make_pair,
+)
+from wavechain_evaluation.results import compared
+from wavechain_evaluation.rows import chain_row, command_row, restore
+from wavechain_evaluation.statistics import median_interval
+from wavechain_evaluation.work import Outcome
+
+RATE = 22_050
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three mono recordings of two contents."""
+    (tmp_path / "clean").mkdir()
+    for index, name in enumerate(("music_a", "music_b", "speech_a")):
+        sound = music(sample_rate=RATE, seconds=1.5 + index / 4)
+        Audio(sound.waveform[:1], RATE).write(tmp_path / "clean" / f"{name}.wav")
+    return tmp_path / "clean"
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
+    values = np.random.default_rng(0).normal(3, 1, 30)
+    assert median_interval(values, 7) == median_interval(values, 7)
+    assert len({median_interval(values, seed) for seed in range(10)}) > 1
+
+
+def test_an_interval_holds_the_median_and_narrows_with_more_items():
+    few, many = (median_interval(np.random.default_rng(0).normal(3, 1, count), 1) for count in (10, 1000))
+    for found in (few, many):
+        assert found.low <= found.median <= found.high
+    assert many.high - many.low < (few.high - few.low) / 3
+    assert many.certain
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say():
+    rng = np.random.default_rng(5)
+    found = [median_interval(rng.normal(0, 1, 41), seed) for seed in range(200)]
+    assert 0.90 <= np.mean([interval.low <= 0 <= interval.high for interval in found]) <= 0.99
+
+
+def test_nothing_measured_has_no_interval():
+    assert median_interval([], 0) is None
+    assert median_interval([float("nan")], 0) is None
+
+
+def test_a_gain_is_taken_item_by_item_and_lower_can_be_better():
+    values = {
+        "unprocessed": {"a": 10.0, "b": 20.0, "c": 30.0},
+        "good": {"a": 8.0, "b": 18.0, "c": 28.0},
+        "bad": {"a": 11.0, "b": 21.0, "c": 31.0},
+    }
+    told = compared(values, -1.0, 0)
+    assert told["good"]["gain"] == 2
+    assert told["good"]["gain_interval"] == [2, 2]
+    assert [told[name]["standing"] for name in values] == ["behind", "best", "behind"]
+    told = compared({**values, "same": dict(values["good"])}, -1.0, 0)
+    assert told["same"]["standing"] == "tied"
+
+
+@pytest.mark.parametrize("lag", [-441, 0, 7, 2000])
+def test_a_delay_is_found_and_undone_to_the_frame(lag):
+    sound = music(sample_rate=RATE, seconds=2).waveform
+    late = moved(sound, -lag, sound.shape[-1] + 3000)
+    assert delay_frames(sound, late * np.float32(-0.4), RATE // 2) == lag
+    back = moved(late, lag, sound.shape[-1])
+    inside = slice(3000, -3000)
+    assert np.array_equal(back[:, inside], sound[:, inside])
+
+
+def test_rows_are_read_as_people_write_them(tmp_path):
+    row = chain_row("soft@clip,clicks=gain:gain_db=-3 | polarity")
+    assert (row.name, row.faults, len(row.chain.stages)) == ("soft", ("clip", "clicks"), 2)
+    assert chain_row("gain:gain_db=-3").name == "gain:gain_db=-3"
+    (tmp_path / "mine.toml").write_text('[[stage]]\nuse = "gain"\n')
+    assert chain_row(str(tmp_path / "mine.toml")).name == "mine"
+    assert command_row("x=prog -i {input} 'a b' {output}").command == ("prog", "-i", "{input}", "a b", "{output}")
+
+
+@pytest.mark.parametrize("text", ["prog {input} {output}", "x=prog {input}", "x=prog", "x=prog '{input} {output}"])
+def test_a_command_that_cannot_work_is_refused(text):
+    with pytest.raises(UsageError, match="--command"):
+        command_row(text)
+
+
+def test_a_program_gets_its_level_and_time_back():
+    script = (
+        "import sys, soundfile, numpy as np; x, r = soundfile.read(sys.argv[1], always_2d=True); "
+        "assert abs(x).max() < 1; y = np.concatenate([np.zeros((300, x.shape[1])), x]); "
+        "soundfile.write(sys.argv[2], y, r, subtype='FLOAT')"
+    )
+    sound = 3 * music(sample_rate=RATE, seconds=2).waveform
+    row = command_row(f"late={shlex.quote(sys.executable)} -c {shlex.quote(script)} {{input}} {{output}}")
+    (found,) = restore(row, [(sound, RATE)], [sound])
+    assert found.delay == 300
+    assert found.waveform == pytest.approx(sound, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x=no-such-program-here {input} {output}", "x: no-such-program-here: no such file"),
+        ("x={python} -c raise(SystemExit(3)) {input} {output}", "x: ended with code 3"),
+        ("x={python} -c pass {input} {output}", "x: the program wrote no 0000.wav"),
+    ],
+)
+def test_a_program_that_fails_is_named(text, said):
+    sound = music(sample_rate=RATE, seconds=0.2).waveform
+    with pytest.raises(StageError, match=said):
+        restore(command_row(text.replace("{python}", sys.executable)), [(sound, RATE)], [sound])
+
+
+def test_faults_are_named_short_or_in_full_and_a_misspelt_one_is_corrected():
+    assert fault_names("noise,clean") == ("add-noise", "clean")
+    assert {"clean", "mixed", "clip"} <= set(fault_names("all"))
+    with pytest.raises(UsageError, match="no fault is called 'clik'"):
+        fault_names("clik")
+
+
+def test_severities_are_settings_that_the_degradations_take():
+    for name, listed in SEVERITIES.items():
+        for settings in listed.values():
+            registry().load_part("degradation", name)(**settings)
+        assert 2 <= len(listed) <= 3
+
+
+def test_a_pair_depends_on_seed_fault_and_name_alone(folder):
+    item = clean_items(folder)[0]
+    first, again = (make_pair("clip", item, 3, ()) for _ in range(2))
+    assert np.array_equal(first.degraded, again.degraded)
+    assert first.severity == again.severity
+    assert not np.array_equal(first.degraded, first.wanted)
+    others = [make_pair("clip", item, seed, ()).degraded for seed in range(4, 8)]
+    assert any(not np.array_equal(first.degraded, other) for other in others)
+
+
+def test_mixed_is_two_or_three_faults_at_once(folder):
+    counts = {len(make_pair("mixed", item, seed, ()).severity) for seed in range(4) for item in clean_items(folder)}
+    assert counts == {2, 3}
+
+
+def test_clean_is_left_as_it_is(folder):
+    pair = make_pair("clean", clean_items(folder)[0], 0, ())
+    assert np.array_equal(pair.degraded, pair.wanted)
+
+
+def test_items_are_chosen_evenly_from_each_content(folder):
+    items = clean_items(folder)
+    assert [item.content for item in items] == ["music", "music", "speech"]
+    assert {item.content for item in chosen(items, 2, 0)} == {"music", "speech"}
+    assert chosen(items, 2, 0) == chosen(items, 2, 0)
+
+
+def test_pairs_without_a_partner_are_named(folder, tmp_path):
+    (tmp_path / "one").mkdir()
+    music(sample_rate=RATE, seconds=1).write(tmp_path / "one" / "music_a.wav")
+    with pytest.raises(UsageError, match=r"music_b\.wav: has no partner"):
+        given_items(clean_items(folder), tmp_path / "one")
+    (tmp_path / "bad").mkdir()
+    for name in ("music_a.wav", "music_b.wav", "speech_a.wav", "extra.wav"):
+        music(sample_rate=RATE, seconds=1).write(tmp_path / "bad" / name)
+    with pytest.raises(UsageError, match=r"extra\.wav: has no clean partner"):
+        given_items(clean_items(folder), tmp_path / "bad")
+
+
+@pytest.mark.parametrize(("rate", "seconds", "said"), [(44_100, 1, "44100 Hz"), (RATE, 1, f"{RATE} frames")])
+def test_pairs_of_different_rate_or_length_are_refused_in_one_line(tmp_path, rate, seconds, said):
+    Audio(music(sample_rate=RATE, seconds=2).waveform[:1], RATE).write(tmp_path / "a.wav")
+    Audio(music(sample_rate=rate, seconds=seconds).waveform[:1], rate).write(tmp_path / "b.wav")
+    with pytest.raises(SpecMismatchError, match=said):
+        make_pair("given", Item("a.wav", tmp_path / "a.wav", "any", tmp_path / "b.wav"), 0, ())
+
+
+def test_the_cache_gives_back_what_was_measured_until_the_row_changes(folder, tmp_path):
+    item, key = clean_items(folder)[0], data_key(0, None)
+    rows = [chain_row("soft=gain:gain_db=-3")]
+    cache = Cache(tmp_path / "cache", rows, key)
+    assert cache.outcome(0, "clip", item, ["lsd"]) is None
+    cache.add(Outcome(0, "clip", item.name, {"lsd": 2.5}, {"clip": "5 dB"}), item, ["lsd"])
+    cache.save()
+    again = Cache(tmp_path / "cache", rows, key)
+    assert again.outcome(0, "clip", item, ["lsd"]).scores == {"lsd": 2.5}
+    assert again.outcome(0, "clip", item, ["lsd", "si-sdr"]) is None
+    assert again.outcome(0, "hum", item, ["lsd"]) is None
+    other = Cache(tmp_path / "cache", [chain_row("soft=gain:gain_db=-4")], key)
+    assert other.outcome(0, "clip", item, ["lsd"]) is None
+    assert Cache(tmp_path / "cache", rows, data_key(1, None)).outcome(0, "clip", item, ["lsd"]) is None
+    again.forget(0)
+    assert again.outcome(0, "clip", item, ["lsd"]) is None

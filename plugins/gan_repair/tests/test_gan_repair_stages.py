@@ -1,0 +1,162 @@
+"""The repair stages on sounds one can hum: in time, in place, in proportion, and nothing where nothing is wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from wavechain import Audio
+from wavechain.errors import UnreadableError
+from wavechain.models import find_model
+from wavechain.stream import Spec
+from wavechain.testing import music, noise, streamed, tone
+from wavechain_gan_repair.columns import Columns, Overlap
+from wavechain_gan_repair.engine import compressed, expanded, together
+from wavechain_gan_repair.repair import Declip, Dehum, Denoise, ExtendBandwidth, Repair, RepairDropouts
+
+pytest.importorskip("onnxruntime")
+
+RATE = 44_100
+
+
+def noisy(sample_rate: int = RATE, channels: int = 2, seconds: float = 3.0) -> Audio:
+    """A chord under loud noise: nobody would call it clean."""
+    sound = music(sample_rate=sample_rate, channels=channels, seconds=seconds).waveform
+    hiss = noise(sample_rate=sample_rate, channels=channels, seconds=seconds).waveform
+    mixed = sound + hiss * (np.sqrt(np.mean(sound**2)) / np.sqrt(np.mean(hiss**2)))
+    return Audio.of(mixed / np.abs(mixed).max() / 2, sample_rate)
+
+
+@pytest.mark.parametrize("sample_rate", [44_100, 48_000, 16_000, 96_000])
+def test_streamed_is_whole_at_every_rate(sample_rate):
+    before = noisy(sample_rate)
+    whole = Denoise()(before).waveform
+    assert whole.shape == before.waveform.shape
+    for sizes in ([1000], [1, 7, 50_000, 333]):
+        np.testing.assert_array_equal(streamed(Denoise(), before, sizes).waveform, whole)
+
+
+def test_amount_zero_is_a_wire_to_the_last_bit():
+    before = noisy()
+    np.testing.assert_array_equal(Denoise(amount=0)(before).waveform, before.waveform)
+
+
+def test_half_the_amount_is_half_the_change():
+    before = noisy()
+    full, half = (Denoise(amount=amount)(before).waveform - before.waveform for amount in (1.0, 0.5))
+    np.testing.assert_allclose(half, full / 2, atol=1e-6)
+    assert np.abs(full).max() > 1e-3
+
+
+def test_what_is_removed_and_what_is_left_add_up_to_what_was():
+    before = noisy()
+    left, removed = Denoise()(before).waveform, Denoise(output="removed")(before).waveform
+    np.testing.assert_allclose(left + removed, before.waveform, atol=1e-6)
+
+
+@pytest.mark.parametrize("sample_rate", [44_100, 32_000])
+def test_preserved_bands_are_left_alone(sample_rate):
+    before = noisy(sample_rate, channels=1)
+    stage = Denoise(preserve_below_hz=1_000, preserve_above_hz=8_000, output="removed")
+    power = np.abs(np.fft.rfft(stage(before).waveform[0] * np.hanning(before.frames))) ** 2
+    hertz = np.fft.rfftfreq(before.frames, 1 / sample_rate)
+    inside = power[(hertz > 1_100) & (hertz < 7_900)].mean()
+    assert inside > 0
+    assert power[(hertz < 900) | (hertz > 8_100)].mean() < inside / 1e5
+
+
+def test_two_equal_channels_stay_equal_and_a_panned_one_stays_panned():
+    mono = noisy(channels=1).waveform[0]
+    same = Denoise()(Audio.of(np.stack([mono, mono]), RATE)).waveform
+    np.testing.assert_array_equal(same[0], same[1])
+    panned = Denoise()(Audio.of(np.stack([mono, mono / 4]), RATE)).waveform
+    ratio = np.sqrt(np.mean(panned[0] ** 2) / np.mean(panned[1] ** 2))
+    assert ratio == pytest.approx(4, rel=0.1)
+
+
+def test_silence_stays_silent_and_nothing_gives_nothing():
+    for stage in (Repair(), Denoise(), ExtendBandwidth(), RepairDropouts(), Declip(), Dehum()):
+        silent = stage(Audio.of(np.zeros((2, 30_000), np.float32), RATE)).waveform
+        assert np.abs(silent).max() < 1e-4
+        assert stage(Audio.of(np.zeros((2, 0), np.float32), RATE)).waveform.shape == (2, 0)
+
+
+def test_both_runtimes_agree():
+    pytest.importorskip("torch")
+    before = noisy()
+    graph, network = (Denoise(backend=backend)(before).waveform for backend in ("onnx", "torch"))
+    np.testing.assert_allclose(graph, network, atol=1e-4)
+
+
+def test_columns_and_overlap_undo_each_other():
+    spec = Spec.audio(RATE, 2)
+    sound = noisy(seconds=1.7).waveform
+    columns, overlap = Columns(spec, 2048, 512, 16, 3), Overlap(2, 2048, 512, 16)
+    stretches = [*columns.push(sound), *columns.rest()]
+    assert {stretch.shape for stretch in stretches} == {(2, 2, 19, 1024)}
+    again = np.concatenate([*(overlap.add(stretch[:, :, :16]) for stretch in stretches), overlap.rest()], axis=1)
+    # The last bin (Nyquist) is left out: noise at full scale has 1/1025 of its power there.
+    assert np.abs(again[:, : sound.shape[1]] - sound).max() < 0.02
+    low = tone(440, sample_rate=RATE, seconds=1, channels=2).waveform
+    columns, overlap = Columns(spec, 2048, 512, 16, 3), Overlap(2, 2048, 512, 16)
+    stretches = [*columns.push(low), *columns.rest()]
+    again = np.concatenate([*(overlap.add(stretch[:, :, :16]) for stretch in stretches), overlap.rest()], axis=1)
+    np.testing.assert_allclose(again[:, 2048 : low.shape[1]], low[:, 2048:], atol=1e-5)
+
+
+def test_compression_comes_back():
+    spectra = np.random.default_rng(0).standard_normal((1, 2, 5, 64)).astype(np.float32)
+    np.testing.assert_allclose(expanded(compressed(spectra)), spectra, rtol=1e-4, atol=1e-6)
+
+
+def test_one_channel_is_given_back_as_it_is():
+    before, after = (np.random.default_rng(seed).standard_normal((1, 2, 5, 8)).astype(np.float32) for seed in (0, 1))
+    assert together(before, after) is after
+
+
+@pytest.fixture
+def broken(tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(find_model("repairnet").path, folder)
+    return folder
+
+
+def refusal(folder, **settings) -> str:
+    with pytest.raises(UnreadableError) as caught:
+        Denoise(model=str(folder), **settings)(noisy(seconds=0.1))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_truncated_weights_are_refused(broken):
+    weights = broken / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert f"{weights}: is truncated" in refusal(broken)
+
+
+def test_a_damaged_graph_is_refused(broken):
+    (broken / "repairnet.onnx").write_bytes(b"not a graph")
+    assert "cannot be read as an ONNX graph" in refusal(broken)
+
+
+def test_a_config_that_names_code_is_refused(broken):
+    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
+    (broken / "config.json").write_text(json.dumps(config | {"part": "os:system"}), encoding="utf-8")
+    with pytest.raises(Exception, match="holds a os:system, not a repairnet"):
+        Denoise(model=str(broken))(noisy(seconds=0.1))
+
+
+def test_a_config_of_another_format_is_refused(broken):
+    (broken / "config.json").write_text('{"format": "theirs/3"}', encoding="utf-8")
+    assert "its format is 'theirs/3'" in refusal(broken)
+
+
+def test_weights_of_another_network_are_refused_by_torch(broken):
+    pytest.importorskip("torch")
+    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
+    config["settings"]["size"] = "m"
+    (broken / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert "are not the weights of the network" in refusal(broken, backend="torch")

@@ -137,6 +137,15 @@ def run(
     verify: Annotated[bool, typer.Option("--verify", help="Decode each finished file and compare.")] = False,
     seed: Seed = 0,
     tail: Tail = None,
+    residual: Annotated[
+        Path | None,
+        typer.Option(
+            "--residual",
+            metavar="FILE",
+            readable=False,
+            help="Also write what was taken away; a folder for many files.",
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -172,6 +181,7 @@ def run(
         verify=True if verify else None,
         seed=seed,
         tail_seconds=tail,
+        residual=residual,
         report=report,
         json=json,
         quiet=quiet,

@@ -45,6 +45,7 @@ class Request:
     verify: bool | None = None
     seed: int = 0
     tail_seconds: float | None = None
+    residual: Path | None = None
     report: Path | None = None
     json: bool = False
     quiet: bool = False
@@ -62,12 +63,17 @@ def run_request(request: Request, *, dry_run: bool) -> int:
         seed=request.seed,
         tail_seconds=request.tail_seconds,
         measure=request.report is not None,
+        residual=request.residual,
     )
     if dry_run:
         return _show_plans(chain, jobs, options, as_json=request.json)
     if request.json and any(str(job.output) == "-" for job in jobs):
         raise UsageError("--json and audio cannot share standard output.", hint="-o FILE, or leave out --json.")
     _refuse_existing(jobs, request.existing)
+    if request.residual is not None and len(jobs) > 1 and not request.residual.is_dir():
+        raise UsageError(
+            f"--residual {request.residual}: is no folder, and there are {len(jobs)} inputs.", hint="mkdir."
+        )
     if request.report is not None:
         _check_report(request.report, jobs, request.existing)
     if makes_folders(request.output or request.inputs[-1]):

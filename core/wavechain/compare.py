@@ -68,7 +68,7 @@ def compare_files(a: Path, b: Path) -> Comparison:
         )
     sums = _Differences(one.spec)
     starts: list[list[Block]] = [[], []]
-    for block_a, block_b in _side_by_side(one, two):
+    for block_a, block_b in side_by_side(one, two):
         sums.feed(block_a, block_b)
         if sum(block.shape[-1] for block in starts[0]) < _OFFSET_FRAMES:
             starts[0].append(block_a)
@@ -131,7 +131,7 @@ class _Differences:
                 average.add(power)
 
 
-def _side_by_side(one: FileOrigin, two: FileOrigin) -> Iterator[tuple[Block, Block]]:
+def side_by_side(one: FileOrigin, two: FileOrigin) -> Iterator[tuple[Block, Block]]:
     """Blocks of equal length from both; at the end of one, the other's rest beside nothing."""
     queue = Pending(two.spec)
     others = two.blocks()

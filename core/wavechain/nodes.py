@@ -267,7 +267,8 @@ class Fork:
                 )
             if branch.spec.recipe != first.recipe:  # sums of features mean something only if all are of one make
                 raise SpecMismatchError(
-                    f"{self.place}: its branches end in {first.kind} of {first.recipe!r} and of {branch.spec.recipe!r}.",
+                    f"{self.place}: its branches end in {first.kind} made by {first.recipe!r} and by "
+                    f"{branch.spec.recipe!r}.",
                     hint="the same transform in each branch, or before all of them.",
                 )
         lengths = [branch.spec.length for branch in self.branches]

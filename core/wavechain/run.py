@@ -36,12 +36,14 @@ class RunOptions:
 
     tail_seconds  None: let delays and reverbs ring out (to -60 dBFS, at most 10 s); a number: at most that; 0: cut
     measure       measure loudness and peaks before and after, for the report
+    residual      also write input less output: into this file, or into this folder under the output's name
     """
 
     overwrite: bool = False
     seed: int = 0
     tail_seconds: float | None = None
     measure: bool = False
+    residual: Path | None = None
     progress: Progress | None = None
 
 
@@ -69,7 +71,10 @@ def execute(plan: Plan) -> Report:
 
 
 def _execute(plan: Plan) -> Report:
+    from wavechain.residual import residual_path, write_residual
+
     options, chain = plan.options, plan.chain
+    residual = residual_path(plan)
     opening = Opening(seed=options.seed, file_key=plan.source.name, tail_seconds=options.tail_seconds)
     before = _Meters(plan.origin.spec) if options.measure else None
     after = _Meters(plan.spec) if options.measure else None
@@ -91,6 +96,8 @@ def _execute(plan: Plan) -> Report:
             seed=derive_seed(options.seed, plan.source.name, "dither"),
             overwrite=options.overwrite,
         )
+    if residual is not None:
+        write_residual(plan, residual)
     report = Report(name_of(plan.source), name_of(plan.output), prepared.spec)
     report.warnings += delivery.warnings
     for leaf in prepared.series.leaves():
@@ -168,7 +175,7 @@ def name_of(path: Path) -> str:
 def versions() -> dict[str, str]:
     """What made the sound: enough to repeat it."""
     found = {"wavechain": wavechain.__version__, "python": platform.python_version(), "numpy": np.__version__}
-    for package in ("soundfile", "soxr", "pedalboard", "av"):
+    for package in ("soundfile", "soxr", "pedalboard", "av", "onnxruntime", "torch"):
         if package in sys.modules:
             found[package] = metadata.version(package)
     return found

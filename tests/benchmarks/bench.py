@@ -1,7 +1,7 @@
 """Benchmarks: every speed and memory figure that the documents state, as ratios measured in one run.
 
     python tests/benchmarks/bench.py            all of them (about ten minutes on two cores)
-    python tests/benchmarks/bench.py speed      only those named: speed jobs memory startup runner steps kit
+    python tests/benchmarks/bench.py speed      only those named: speed jobs memory startup runner steps kit repair
 
 CPU means user + system seconds of the whole process tree, start-up included. Contenders take turns, so that a noisy
 machine slows all of them alike; medians are shown.
@@ -113,7 +113,7 @@ def have(program: str) -> str | None:
 def main(wanted: Sequence[str]) -> None:
     import importlib
 
-    names = ["runner", "speed", "jobs", "memory", "startup", "steps", "kit"]
+    names = ["runner", "speed", "jobs", "memory", "startup", "steps", "kit", "repair"]
     for name in wanted:
         if name not in names:
             raise SystemExit(f"no benchmark is called {name!r}. Try: {', '.join(names)}.")

@@ -49,8 +49,8 @@ class Late(Processor):
 
     def process(self, block: Block) -> Block:
         both = np.concatenate([self.held, block], axis=-1)
-        self.held = both[:, block.shape[-1] :]
-        return np.ascontiguousarray(both[:, : block.shape[-1]])
+        self.held = both[..., block.shape[-1] :]
+        return np.ascontiguousarray(both[..., : block.shape[-1]])
 
 
 # -- without a fault ---------------------------------------------------------------------------------------------------

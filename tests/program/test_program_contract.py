@@ -96,7 +96,6 @@ AFTER_STFT = {"core.inverse", "transforms.istft", "transforms.spectral-gate"}
 
 NATIVE = "The native code clips NaN away; the core refuses NaN before it gets there."
 LAST_HOP = "The features do not say where in their last hop the sound ended: up to a hop of silence follows."
-FLOOR = "The largest number there is stands for silence: its level is the floor, -100 dB."
 MOVES = "It moves sound in time: that is what it is for."
 EXCEPTIONS: dict[str, dict[str, str]] = {
     "core.inverse": {"unknown-length": LAST_HOP},
@@ -115,8 +114,6 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "latency-by-impulse": "The stretcher spreads an impulse over 20 ms and may put its peak 3 ms early.",
     },
     "transforms.istft": {"unknown-length": LAST_HOP},
-    "transforms.log-mel": {"latency-by-impulse": FLOOR},
-    "transforms.mfcc": {"latency-by-impulse": FLOOR},
     "transforms.spectral-contrast": {
         "latency-by-impulse": "An impulse has no contrast: all frequencies are equally strong in it.",
     },

@@ -15,8 +15,7 @@ FORMANTS_HZ = (
     (570, 840, 2410),  # hawed
     (300, 870, 2240),  # who'd
 )
-FORMANT_LEVELS = (1.0, 0.5, 0.25)
-FORMANT_WIDTH_HZ = 90.0
+FORMANT_WIDTH_HZ = 60.0
 
 
 def _spread(signal: np.ndarray, sample_rate: int, channels: int) -> Audio:
@@ -78,7 +77,7 @@ def music(*, sample_rate: int = 48_000, seconds: float = 4.0, channels: int = 2,
         note = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 6) if pitch * k < sample_rate / 2.2)
         pan = generator.uniform(0.3, 1.0, (channels, 1))
         mix[:, start : start + time.size] += pan * note * np.exp(-6 * time)
-    return Audio.of((0.7 * mix / np.abs(mix).max()).astype(np.float32), sample_rate)
+    return Audio.of((0.7 * mix / np.abs(mix).max(initial=1e-9)).astype(np.float32), sample_rate)
 
 
 def speech(*, sample_rate: int = 48_000, seconds: float = 4.0, channels: int = 1, seed: int = 0) -> Audio:
@@ -130,10 +129,9 @@ def _vowel(sample_rate: int, seconds: float, pitch_hz: float, formants: tuple[in
     sound = np.zeros(time.size)
     for harmonic in range(1, int(min(4000, 0.45 * sample_rate) / pitch_hz) + 1):
         frequency = harmonic * pitch_hz
-        resonances = (
-            level / np.hypot(1 - (frequency / peak) ** 2, frequency * FORMANT_WIDTH_HZ / peak**2)
-            for peak, level in zip(formants, FORMANT_LEVELS, strict=True)
-        )
-        sound += sum(resonances) / harmonic * np.sin(harmonic * phase)
+        # Resonances in series, as in Klatt's cascade synthesiser; the source falls by 6 dB an octave.
+        widths = (frequency * FORMANT_WIDTH_HZ / peak**2 for peak in formants)
+        gains = [1 / np.hypot(1 - (frequency / peak) ** 2, width) for peak, width in zip(formants, widths, strict=True)]
+        sound += np.prod(gains) / harmonic * np.sin(harmonic * phase)
     sound *= np.clip(np.minimum(time, seconds - time) / 0.02, 0, 1)
     return _to_one(sound)

@@ -38,7 +38,7 @@ def curve_svg(name: str, points: Sequence[tuple[int, float]], steps: int) -> str
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - 10}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" class="grid"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" class="tick">{tick:.6g}</text>')
     for at, where in ((0, "step"), (span // 2, "step"), (span, "step last-step")):
-        parts.append(f'<text x="{x(at):.1f}" y="{HEIGHT - 7}" class="{where}">{at}</text>')  # noqa: PERF401
+        parts.append(f'<text x="{x(at):.1f}" y="{HEIGHT - 7}" class="{where}">{at}</text>')
     if len(thin) < len(points):
         edge = [(step, top) for step, _, _, top in thin] + [(step, least) for step, _, least, _ in reversed(thin)]
         parts.append(f'<polygon points="{_path(edge, x, y)}" class="range"/>')

@@ -54,7 +54,9 @@ def _runtimes() -> None:
             rows[-1].append(f"{difference:.1e}")
     rows = [[*row, *[""] * (5 - len(row))] for row in rows]
     table(
-        "denoise, one thread", ["stream", "runtime", "CPU s / audio min", "real-time factor", "largest difference"], rows
+        "denoise, one thread",
+        ["stream", "runtime", "CPU s / audio min", "real-time factor", "largest difference"],
+        rows,
     )
 
 

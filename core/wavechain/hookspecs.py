@@ -34,4 +34,4 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def wavechain_register(register: Register) -> None:
-    """Say what the plugin offers, by calling `register.stage`, `register.preset` and `register.plugin`."""
+    """Say what the plugin offers, by calling `register.stage`, `.preset`, `.model`, `.part` and `.plugin`."""

@@ -63,8 +63,10 @@ def _option_row(name: str, default: Any, hint: Any) -> list[str]:
     else:
         value = f"`{info.metavar or TYPES[kind]}`"
     if info.min is not None:
-        value += f", {info.min:g} to {info.max:g}"
-    if default is not None and default is not False:
+        value += f", from {info.min:g}" if info.max is None else f", {info.min:g} to {info.max:g}"
+    if default is inspect.Parameter.empty:
+        value += " (**required**)"
+    elif default is not None and default is not False:
         value += f" (default: {default})"
     return [words, value, plain(info.help)]
 

@@ -18,8 +18,18 @@ KIND_TITLES = {
     "effect": "Effects",
     "transform": "Transforms",
     "model": "Models",
+    "trainer": "Trainers",
     "loader": "Loaders",
     "writer": "Writers",
+}
+PART_TITLES = {
+    "recipe": "Recipes",
+    "network": "Networks",
+    "loss": "Losses",
+    "discriminator": "Discriminators",
+    "degradation": "Degradations",
+    "metric": "Metrics",
+    "bench": "Benches",
 }
 STAGE_INDEX = """# Every stage
 
@@ -66,12 +76,10 @@ def stage_index(plugins: Sequence[PluginRecord]) -> str:
 
 def stage_overview(plugins: Sequence[PluginRecord], folder: str) -> Iterator[str]:
     for plugin in plugins:
-        rows = [[f"[`{_name(s)}`]({folder}{plugin.name}.md#{_anchor(s)})", s.summary] for s in plugin.stages]
-        yield (
-            f"**[{plugin.name}]({folder}{plugin.name}.md)**: {plugin.summary}{_extra_note(plugin)}\n\n"
-            + table(["stage", "what it does"], rows)
-            + "\n"
-        )
+        yield f"**[{plugin.name}]({folder}{plugin.name}.md)**: {plugin.summary}{_extra_note(plugin)}\n"
+        if plugin.stages:
+            rows = [[f"[`{_name(s)}`]({folder}{plugin.name}.md#{_anchor(s)})", s.summary] for s in plugin.stages]
+            yield table(["stage", "what it does"], rows) + "\n"
 
 
 def plugin_page(plugin: PluginRecord) -> str:
@@ -85,6 +93,12 @@ def plugin_page(plugin: PluginRecord) -> str:
         for stage in plugin.stages:
             if stage.kind == kind:
                 lines += stage_section(stage, "###" if len(kinds) > 1 else "##")
+    lines += part_sections(plugin)
+    if plugin.models:
+        lines += [
+            "## Trained models",
+            table(["model", "what it does"], [[f"`{m.name}`", m.summary] for m in plugin.models]),
+        ]
     if plugin.presets:
         lines += ["## Presets", *preset_table([plugin], "../presets.md")]
     return "\n\n".join(lines)
@@ -105,6 +119,19 @@ def stage_section(spec: StageSpec, level: str) -> Iterator[str]:
         yield table(["parameter", "values", "unit", "default", "what it does"], rows)
     elif spec.kind not in ("loader", "writer"):
         yield "It has no parameters."
+
+
+def part_sections(plugin: PluginRecord) -> Iterator[str]:
+    """What recipes and benches can use of it, by name: a table for each kind of part."""
+    for kind, title in PART_TITLES.items():
+        rows = [
+            [f"`{part.name}`", part.summary, ", ".join(f"`{package}`" for package in part.requires)]
+            for part in plugin.parts
+            if part.kind == kind
+        ]
+        if rows:
+            yield f"## {title}"
+            yield table([kind, "what it does", "needs"], rows)
 
 
 def stage_facts(spec: StageSpec, cls: type[Stage]) -> Iterator[str]:
@@ -173,7 +200,7 @@ def _anchor(spec: StageSpec) -> str:
 
 
 def _extra_of(plugin: PluginRecord) -> str:
-    return next((stage.extra for stage in plugin.stages if stage.extra), "")
+    return next((offer.extra for offer in (*plugin.stages, *plugin.parts) if offer.extra), "")
 
 
 def _extra_note(plugin: PluginRecord) -> str:

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from bench import cost_of, table, wavechain
 from material import make_flac
 

@@ -18,6 +18,7 @@ from wavechain import (
     Branch,
     Chain,
     Effect,
+    FeatureTransform,
     FixedBlocks,
     MeasuredEffect,
     MidSide,
@@ -31,6 +32,7 @@ from wavechain import (
     pointwise,
 )
 from wavechain import engine as engine_module
+from wavechain.engine import Opening, prepare
 from wavechain.errors import NonFiniteError, SpecMismatchError, StageError, TooLargeError
 from wavechain.origins import AudioOrigin
 from wavechain.stream import Block
@@ -303,6 +305,34 @@ def test_branches_that_end_differently_are_refused():
 
     with pytest.raises(SpecMismatchError, match="different shapes"):
         Chain([Mix([Mono()])])(silence(channels=2))
+
+
+class Columns(FeatureTransform):
+    """Every second frame, scaled: features whose spec alone does not say by how much."""
+
+    scale: float = 1.0
+
+    def open(self, spec: Spec) -> Processor:
+        made = Spec("columns", spec.rate, spec.shape, spec.length, recipe=self, source=spec)
+        return pointwise(made, lambda block: block * np.float32(self.scale))
+
+    def inverse(self, spec: Spec) -> Processor:
+        raise NotImplementedError
+
+
+def test_features_of_different_recipes_cannot_be_mixed():
+    with pytest.raises(
+        SpecMismatchError,
+        match=r"branches end in columns made by .*scale=1\.0.* and by .*scale=2\.0.*the same transform",
+    ):
+        Parallel([[Columns(scale=1.0)], [Columns(scale=2.0)]])(silence())
+
+
+def test_features_of_one_recipe_can_be_mixed():
+    prepared = prepare([Parallel([[Columns()], [Columns()]])], AudioOrigin(tone(440)), Opening())
+    mixed = np.concatenate(list(prepared.blocks), axis=-1)
+    assert prepared.spec.recipe == Columns()
+    assert mixed == pytest.approx(2 * tone(440).waveform)
 
 
 def test_whole_stages_are_refused_beyond_their_limit(monkeypatch):

@@ -18,7 +18,7 @@ import pytest
 from wavechain import Effect, hookspecs, testing
 from wavechain.registry import KINDS, reset
 from wavechain.registry.register import Register
-from wavechain.registry.specs import RESERVED, State
+from wavechain.registry.specs import PART_KINDS, RESERVED, State
 
 HOUSE = Path(__file__).parents[2]
 PAGE = "docs/write-a-plugin.md"
@@ -112,7 +112,7 @@ def test_every_hook_is_on_the_page():
     )
 
 
-@pytest.mark.parametrize("method", ["plugin", "stage", "preset"])
+@pytest.mark.parametrize("method", ["plugin", "stage", "preset", "model", "part"])
 def test_every_keyword_of_register_is_on_the_page(method):
     section = TEXT.split(f"### register.{method}\n")[1].split("\n#")[0]
     parameters = inspect.signature(getattr(Register, method)).parameters.values()
@@ -122,11 +122,11 @@ def test_every_keyword_of_register_is_on_the_page(method):
 
 def test_register_has_no_other_method():
     methods = [name for name, _ in inspect.getmembers(Register, inspect.isfunction) if not name.startswith("_")]
-    assert methods == ["plugin", "preset", "stage"]
+    assert methods == ["model", "part", "plugin", "preset", "stage"]
 
 
 def test_every_kind_state_and_reserved_name_is_on_the_page():
-    for word in (*KINDS, *get_args(State), *RESERVED):
+    for word in (*KINDS, *PART_KINDS, *get_args(State), *RESERVED):
         assert f"`{word}`" in TEXT, word
 
 

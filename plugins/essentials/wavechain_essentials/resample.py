@@ -48,7 +48,7 @@ def resampled_length(frames: int, old_rate: int, new_rate: int) -> int:
 
 class _Resample(Processor):
     def __init__(self, in_spec: Spec, spec: Spec, quality: str) -> None:
-        import soxr  # type: ignore[import-untyped]  # ships no types
+        import soxr
 
         super().__init__(spec)
         self._rates = (in_spec.sample_rate, spec.sample_rate)

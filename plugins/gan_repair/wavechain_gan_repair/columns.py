@@ -61,7 +61,7 @@ class Overlap:
         """The frames that no later column reaches. Shape (channels, 2, hops, bins) -> (channels, frames)."""
         whole = np.zeros((*spectra.shape[:1], *spectra.shape[2:3], self.n_fft // 2 + 1), np.complex64)
         whole[..., :-1] = spectra[:, 0] + 1j * spectra[:, 1]
-        frames = np.fft.irfft(whole, self.n_fft).astype(np.float32) * self._window
+        frames: Block = (np.fft.irfft(whole, self.n_fft) * self._window).astype(np.float32)
         for column in range(self.hops):
             start = column * self.hop_length
             self._sum[:-1, start : start + self.n_fft] += frames[:, column]
@@ -73,7 +73,8 @@ class Overlap:
 
     def _emit(self, frames: int) -> Block:
         skip = min(self._skip, frames)
-        done: Block = self._sum[:-1, skip:frames] / np.maximum(self._sum[-1, skip:frames], np.float32(1e-3))
+        weight = np.maximum(self._sum[-1, skip:frames], 1e-3, dtype=np.float32)
+        done: Block = self._sum[:-1, skip:frames] / weight
         self._sum[:, : -frames or None] = self._sum[:, frames:].copy()
         self._sum[:, -frames:] = 0
         self._skip -= skip

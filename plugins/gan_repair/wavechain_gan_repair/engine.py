@@ -23,7 +23,6 @@ from wavechain_gan_repair.columns import Columns, Overlap
 from wavechain_gan_repair.faults import FAULTS
 from wavechain_gan_repair.network_session import HOPS, NetworkSession
 
-COMPRESSION = 0.3
 BELIEF = (0.35, 0.65)
 BELIEF_SECONDS = 1.0
 
@@ -68,8 +67,8 @@ class Repairing(Processor):
 
     def _repair(self, spectra: Block) -> Block:
         here = spectra[:, :, :HOPS]
-        repaired, logits = self._session(compressed(spectra), self._hint)
-        change = together(here, expanded(repaired)) - here
+        repaired, logits = self._session(spectra, self._hint)
+        change = together(here, repaired) - here
         change *= self._open(logits)[:, None]
         change[..., : self._bins.start] = 0
         change[..., self._bins.stop :] = 0
@@ -109,20 +108,6 @@ class Repairing(Processor):
         else:
             said["left_alone"] = "no damage was heard"
         return said
-
-
-def compressed(spectra: Block) -> Block:
-    """|X|^0.3, phases kept. Shape (channels, 2, hops, bins)."""
-    power = np.square(spectra).sum(axis=1, keepdims=True) + np.float32(1e-12)
-    result: Block = spectra * power ** np.float32((COMPRESSION - 1) / 2)
-    return result
-
-
-def expanded(spectra: Block) -> Block:
-    """Undoes `compressed`."""
-    power = np.square(spectra).sum(axis=1, keepdims=True) + np.float32(1e-12)
-    result: Block = spectra * power ** np.float32((1 / COMPRESSION - 1) / 2)
-    return result
 
 
 def together(before: Block, after: Block) -> Block:

@@ -6,7 +6,8 @@ layer along time for each band, attention across bands. Nothing but the recurren
 all that passes from one stretch of sound to the next. Four things are ours:
 
     what comes out    a complex mask *and* an additive complex residual *and* gains for copies of the spectrum shifted
-                      upwards: a mask alone cannot fill an empty band or a gap
+                      upwards: a mask alone cannot fill an empty band or a gap. The mask works on the spectrum as it
+                      is, the rest on the compressed one, where what is small is next to nothing: clean stays clean
     a look ahead      each column sees the next `lookahead` ones, in one small layer at the narrowest place
     a detector        eight probabilities a column, one for each fault: the stage leaves alone what is not damaged
     a hint            the faults may be told (`hint`, zeros when they are not): one set of weights serves `repair`,
@@ -14,7 +15,8 @@ all that passes from one stretch of sound to the next. Four things are ours:
 
 Conventions
     Spectra are (batch, 2, hops, bins) float32, real and imaginary part, of `n_fft / 2 + 1` bins without the last
-    (Nyquist, which passes as it is), compressed: |X|^0.3, phases kept. One batch item is one channel.
+    (Nyquist, which passes as it is), of a Hann window. One batch item is one channel. "Compressed" is |X|^0.3, phases
+    kept.
     hops in = hops out + lookahead: the caller gives the columns to come.
     States are (layers, batch * bands, width), zeros at the start.
 """
@@ -29,14 +31,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wavechain_gan_repair.faults import FAULTS
+from wavechain_gan_repair.sizes import SIZES
 
 COMPRESSION = 0.3
-
-SIZES: dict[str, dict[str, int]] = {
-    "xs": {"channels": 16, "width": 24, "bands": 32, "layers": 2, "convolutions": 1},
-    "s": {"channels": 16, "width": 36, "bands": 36, "layers": 3, "convolutions": 2},
-    "m": {"channels": 32, "width": 48, "bands": 48, "layers": 4, "convolutions": 2},
-}
+QUIETEST = 1e-9  # power of a bin: about -145 dB below a sine of full scale
 
 
 class RepairNetSettings(BaseModel):
@@ -61,7 +59,7 @@ class RepairNet(nn.Module):
         self.bands, self.width, self.layers = bands, width, shape["layers"]
         self.lookahead, self.copies = self.settings.lookahead, self.settings.copies
 
-        self.enter = nn.Conv1d(2, channels, 8, stride=4, padding=2)
+        self.enter = nn.Conv1d(3, channels, 8, stride=4, padding=2)
         self.encoder = nn.ModuleList(Residual(channels) for _ in range(shape["convolutions"]))
         self.narrow = nn.Linear(self.bins // 4, bands, bias=False)
         self.widen = nn.Linear(channels, width)
@@ -75,28 +73,30 @@ class RepairNet(nn.Module):
         self.merge = nn.Conv1d(2 * channels, channels, 1)
         self.decoder = nn.ModuleList(Residual(channels) for _ in range(shape["convolutions"]))
         self.leave = nn.ConvTranspose1d(channels, 4 + len(self.copies), 8, stride=4, padding=2)
-        with torch.no_grad():  # starts as a wire: mask one, nothing added
+        with torch.no_grad():  # starts close to a wire: a mask of nearly one, next to nothing added
             self.narrow.weight.copy_(_triangles(bands, self.bins // 4))
             self.spread.weight.copy_(_triangles(bands, self.bins // 4).T * 2)
             nn.init.zeros_(self.told.weight)
             self.leave.weight.mul_(0.1)
             assert self.leave.bias is not None
             self.leave.bias.zero_()
-            self.leave.bias[0] = 1.0
+            self.leave.bias[0] = 2.0
 
     def start(self, batch: int) -> Tensor:
         """The state before the first column."""
         return torch.zeros(self.layers, batch * self.bands, self.width)
 
     def forward(self, spectra: Tensor, hint: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(repaired spectra, fault logits, state).
+        """(repaired spectra, fault logits, state), the spectra not compressed.
 
         Shape   (batch, 2, hops + lookahead, bins), (batch, faults), state
                 -> (batch, 2, hops, bins), (batch, hops, faults), state
         """
         batch, _, columns, bins = spectra.shape
         hops = columns - self.lookahead
-        inside = self.enter(spectra.transpose(1, 2).reshape(batch * columns, 2, bins))
+        small = compress(spectra)
+        seen = torch.cat([small.square().sum(dim=1, keepdim=True).add(QUIETEST).sqrt(), small], dim=1)
+        inside = self.enter(seen.transpose(1, 2).reshape(batch * columns, 3, bins))
         for layer in self.encoder:
             inside = layer(inside)
         bands = self.widen(self.narrow(inside).transpose(1, 2))  # (batch * columns, bands, width)
@@ -117,14 +117,12 @@ class RepairNet(nn.Module):
         for layer in self.decoder:
             outside = layer(outside)
         parts = self.leave(outside).reshape(batch, hops, -1, bins).unbind(dim=2)
-        mask_real, mask_imaginary, add_real, add_imaginary, *gains = parts
+        gain, turned, add = torch.sigmoid(parts[0]), parts[1], torch.stack(parts[2:4], dim=1)
+        for copy, share in zip(self.copies, parts[4:], strict=True):
+            add = add + share[:, None] * functional.pad(small[:, :, :hops, :-copy], (copy, 0))
         real, imaginary = spectra[:, :, :hops].unbind(dim=1)
-        repaired_real = mask_real * real - mask_imaginary * imaginary + add_real
-        repaired_imaginary = mask_real * imaginary + mask_imaginary * real + add_imaginary
-        for copy, gain in zip(self.copies, gains, strict=True):
-            repaired_real = repaired_real + gain * functional.pad(real[..., :-copy], (copy, 0))
-            repaired_imaginary = repaired_imaginary + gain * functional.pad(imaginary[..., :-copy], (copy, 0))
-        return torch.stack([repaired_real, repaired_imaginary], dim=1), logits, torch.stack(states)
+        kept = torch.stack([gain * real - turned * imaginary, gain * imaginary + turned * real], dim=1)
+        return kept + expand(add), logits, torch.stack(states)
 
 
 class Residual(nn.Module):
@@ -171,13 +169,13 @@ class Block(nn.Module):
 
 def compress(spectra: Tensor) -> Tensor:
     """|X| to the power of 0.3, phases kept. Shape (…, 2, hops, bins) kept."""
-    power = spectra.square().sum(dim=-3, keepdim=True) + 1e-12
+    power = spectra.square().sum(dim=-3, keepdim=True) + QUIETEST
     return spectra * power ** ((COMPRESSION - 1) / 2)
 
 
 def expand(spectra: Tensor) -> Tensor:
     """Undoes `compress`."""
-    power = spectra.square().sum(dim=-3, keepdim=True) + 1e-12
+    power = spectra.square().sum(dim=-3, keepdim=True) + QUIETEST
     return spectra * power ** ((1 / COMPRESSION - 1) / 2)
 
 

@@ -15,11 +15,10 @@ from wavechain.models import ModelFolder
 from wavechain.registry.specs import is_installed
 from wavechain.stream import Block
 from wavechain_gan_repair.faults import FAULTS
+from wavechain_gan_repair.sizes import SIZES
 
 GRAPH = "repairnet.onnx"
 HOPS = 64
-# What the size of a network is called in config.json, and its shape: layers, bands, width.
-STATES = {"xs": (2, 32, 24), "s": (3, 36, 36), "m": (4, 48, 48)}
 
 Backend = Literal["auto", "onnx", "torch"]
 
@@ -47,8 +46,8 @@ def open_session(model: ModelFolder, channels: int, backend: Backend) -> Network
 class _Onnx:
     def __init__(self, model: ModelFolder, channels: int) -> None:
         self._graph = _load_graph(str(model.path / GRAPH), (model.path / GRAPH).stat().st_mtime_ns)
-        layers, bands, width = STATES[model.settings["size"]]
-        self._state = np.zeros((layers, channels * bands, width), np.float32)
+        shape = SIZES[model.settings["size"]]
+        self._state = np.zeros((shape["layers"], channels * shape["bands"], shape["width"]), np.float32)
 
     def __call__(self, spectra: Block, hint: Block) -> tuple[Block, Block]:
         given = {"spectra": spectra, "hint": hint, "state": self._state}

@@ -25,7 +25,7 @@ from wavechain.params import param
 from wavechain.recipes import Degradation, Phase, Recipe, Surroundings, Turn, part
 from wavechain.stream import Block
 from wavechain_gan_repair.faults import FAULTS
-from wavechain_gan_repair.network import RepairNet, RepairNetSettings, compress, expand
+from wavechain_gan_repair.network import RepairNet, RepairNetSettings, compress
 
 # What a recipe calls a fault, and the degradation that makes it.
 DEGRADATIONS = {"noise": "add-noise"} | {name: name for name in FAULTS if name != "noise"}
@@ -134,6 +134,7 @@ class RepairRecipe(Recipe):
 
         repaired, spectra, logits = self.repair(batch, networks["repairnet"])
         target = compress(self.analyse(batch["wanted"]))
+        spectra = compress(spectra)
         magnitude, wanted = (each.square().sum(dim=1).add(1e-6).sqrt() for each in (spectra, target))
         parts = {
             "magnitude": 0.3 * (magnitude - wanted).square().mean() * 100,
@@ -153,13 +154,11 @@ class RepairRecipe(Recipe):
         return parts
 
     def repair(self, batch: Mapping[str, Any], network: RepairNet) -> tuple[Tensor, Tensor, Tensor]:
-        """(waveforms (batch, 1, frames), compressed spectra, fault logits)."""
+        """(waveforms (batch, 1, frames), spectra, fault logits)."""
         damaged = batch["damaged"]
-        whole = self.analyse(damaged)
-        spectra = compress(whole)
-        ahead = functional.pad(spectra, (0, 0, 0, network.lookahead))
+        ahead = functional.pad(self.analyse(damaged), (0, 0, 0, network.lookahead))
         repaired, logits, _ = network(ahead, batch["hint"], network.start(len(damaged)).to(damaged.device))
-        return self.synthesise(expand(repaired), damaged.shape[-1]), repaired, logits
+        return self.synthesise(repaired, damaged.shape[-1]), repaired, logits
 
     def analyse(self, waveform: Tensor) -> Tensor:
         """(batch, 1, frames) -> (batch, 2, hops, bins): columns centred on every hop, the last bin left out."""

@@ -271,7 +271,7 @@ def _read(path: Path, sample_rate: int, samples: Path, raw: Path) -> dict[str, A
 
 def _resampled(source: Source, channels: int, rate: int, wanted: int, file: BinaryIO) -> float:
     """Write the source at the *wanted* rate, frame by frame; its peak, NaN where a sample is not a number."""
-    import soxr  # type: ignore[import-untyped]
+    import soxr
 
     stream = None if rate == wanted else soxr.ResampleStream(rate, wanted, channels, dtype="float32", quality="HQ")
     peak = 0.0

@@ -54,7 +54,7 @@ class Overlap:
     def __init__(self, channels: int, n_fft: int, hop_length: int, hops: int) -> None:
         self.n_fft, self.hop_length, self.hops = n_fft, hop_length, hops
         self._window = hann(n_fft)
-        self._sum = np.zeros((channels + 1, (hops - 1) * hop_length + n_fft), np.float32)  # the last: squared windows
+        self._sum: Block = np.zeros((channels + 1, (hops - 1) * hop_length + n_fft), np.float32)  # the last: squared windows
         self._skip = n_fft // 2
 
     def add(self, spectra: Block) -> Block:
@@ -73,8 +73,7 @@ class Overlap:
 
     def _emit(self, frames: int) -> Block:
         skip = min(self._skip, frames)
-        weight = np.maximum(self._sum[-1, skip:frames], 1e-3, dtype=np.float32)
-        done: Block = self._sum[:-1, skip:frames] / weight
+        done = np.divide(self._sum[:-1, skip:frames], np.maximum(self._sum[-1, skip:frames], 1e-3), dtype=np.float32)
         self._sum[:, : -frames or None] = self._sum[:, frames:].copy()
         self._sum[:, -frames:] = 0
         self._skip -= skip

@@ -4,7 +4,7 @@
 #   make test    install everything, run the tests
 #   make slow    the tests that take long or install packages
 #   make lint    format, style, types, the one-way doors
-#   make docs    build the documents, strictly; stale reference pages fail (python docs/generate.py renews them)
+#   make docs    build the documents, strictly; stale reference pages and drawings fail, and say what renews them
 #   make bench   measure speed and memory against the same work done by hand
 #   make clean   remove what was built, the environment included
 #
@@ -41,6 +41,7 @@ lint: $(VENV)/.ready-to-develop
 
 docs: $(VENV)/.ready-to-develop
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python docs/drawings/make.py --check
 	$(RUN) mkdocs build --strict --quiet
 
 bench: $(VENV)/.ready-to-develop

@@ -1,4 +1,7 @@
-"""The drawings of the pages about the kinds of stage: ``python docs/drawings/make.py`` writes them all.
+"""The drawings of the pages about the kinds of stage.
+
+    python docs/drawings/make.py            write every drawing that is stale
+    python docs/drawings/make.py --check    write nothing, name what is stale, fail when there is any
 
 What a drawing shows is found out, not made up: the examples are read from the page that shows them, and run on small
 signals. Only `which_kind` and `writer` are charts of words. The same code draws the same bytes.
@@ -7,8 +10,9 @@ signals. Only `which_kind` and `writer` are charts of words. The same code draws
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -496,7 +500,15 @@ def made() -> dict[Path, str]:
     return {HERE / f"{name}.svg": draw().svg() for name, draw in DRAWINGS.items()}
 
 
+def main(arguments: Sequence[str]) -> int:
+    checking = "--check" in arguments
+    stale = {path: svg for path, svg in made().items() if not path.exists() or path.read_text(encoding="utf-8") != svg}
+    for path, svg in stale.items():
+        if not checking:
+            path.write_text(svg, encoding="utf-8", newline="\n")
+        print(f"{path.name} is stale. Try: python docs/drawings/make.py" if checking else f"written: {path.name}")
+    return 1 if stale and checking else 0
+
+
 if __name__ == "__main__":
-    for path, svg in made().items():
-        path.write_text(svg, encoding="utf-8", newline="\n")
-        print(path.name)
+    sys.exit(main(sys.argv[1:]))

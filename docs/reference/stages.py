@@ -95,10 +95,8 @@ def plugin_page(plugin: PluginRecord) -> str:
                 lines += stage_section(stage, "###" if len(kinds) > 1 else "##")
     lines += part_sections(plugin)
     if plugin.models:
-        lines += [
-            "## Trained models",
-            table(["model", "what it does"], [[f"`{m.name}`", m.summary] for m in plugin.models]),
-        ]
+        rows = [[f"`{model.name}`", model.summary] for model in plugin.models]
+        lines += ["## Trained models", table(["model", "what it does"], rows)]
     if plugin.presets:
         lines += ["## Presets", *preset_table([plugin], "../presets.md")]
     return "\n\n".join(lines)
@@ -205,4 +203,7 @@ def _extra_of(plugin: PluginRecord) -> str:
 
 def _extra_note(plugin: PluginRecord) -> str:
     extra = _extra_of(plugin)
-    return f" Needs the extra `{extra}`." if extra else ""
+    if not extra:
+        return ""
+    whole = all(offer.extra for offer in plugin.stages or plugin.parts)
+    return f" {'Needs' if whole else 'Some of it needs'} the extra `{extra}`."

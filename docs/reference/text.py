@@ -13,6 +13,7 @@ PLAIN_TYPES = {
     "list of stage": "list of stages",
     "list of branch": "list of branches",
     "path": "file name",
+    "list of path": "list of file names",
     "dict": "table",
 }
 

@@ -219,7 +219,7 @@ def test_presets_that_are_unknown_doubtful_or_lost_are_refused(found):
         found.preset("warm-hum")
     with pytest.raises(ChainError, match=r"no preset is called 'losst'; the nearest is 'lost'"):
         found.preset("losst")
-    with pytest.raises(PluginError, match=r"there is no file 'chains/lost\.toml' in package acme_presets"):
+    with pytest.raises(PluginError, match=r"there is no 'chains/lost\.toml' in package acme_presets"):
         found.preset("lost").read()
 
 

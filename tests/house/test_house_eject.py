@@ -18,6 +18,7 @@ import pytest
 
 HOUSE = Path(__file__).parents[2]
 PLUGINS = tuple(sorted(folder.name for folder in (HOUSE / "plugins").iterdir() if folder.is_dir()))
+NAMES = {folder: folder.replace("_", "-") for folder in PLUGINS}
 LOOK = """
 import importlib, json, sys
 from wavechain.registry import registry
@@ -26,6 +27,7 @@ found = registry()
 told = {"problems": found.problems()}
 for record in found.plugins():
     modules = {found.load(stage).__module__ for stage in record.stages if not stage.missing}
+    modules |= {found.load_part(part.kind, part.full_name).__module__ for part in record.parts if not part.missing}
     files = [sys.modules[name].__file__ for name in sorted(modules)]
     told[record.name] = {"state": record.state, "distribution": record.distribution, "files": files}
 print(json.dumps(told))
@@ -47,7 +49,7 @@ def house_without(plugins: tuple[str, ...], at: Path) -> Path:
     lines = (HOUSE / "pyproject.toml").read_text(encoding="utf-8").splitlines(keepends=True)
     for plugin in plugins:
         shutil.move(at / "plugins" / plugin, at.parent / plugin)
-        named = (f'{plugin.replace("_", "-")} = "wavechain_{plugin}"', f'"plugins/{plugin}', f'"wavechain_{plugin}"')
+        named = (f'{NAMES[plugin]} = "wavechain_{plugin}"', f'"plugins/{plugin}', f'"wavechain_{plugin}"')
         lines = [line for line in lines if not line.strip().startswith(named)]
     (at / "pyproject.toml").write_text("".join(lines), encoding="utf-8")
     return at
@@ -73,10 +75,10 @@ def test_ejected_plugins_work_as_they_did_inside(ejected, tmp_path):
     python = Path(sysconfig.get_path("scripts", "venv", scheme)) / "python"
     told = json.loads(run(python, "-c", LOOK, cwd=tmp_path))
     assert told.pop("problems") == []
-    assert set(PLUGINS) <= set(told)
-    for name in PLUGINS:
+    assert set(NAMES.values()) <= set(told)
+    for plugin, name in NAMES.items():
         assert told[name]["state"] == "loaded"
-        assert told[name]["distribution"] == (f"wavechain-{name}" if name in ejected else "wavechain")
+        assert told[name]["distribution"] == (f"wavechain-{name}" if plugin in ejected else "wavechain")
         assert told[name]["files"]
         assert all(Path(file).is_relative_to(site) for file in told[name]["files"])
 

@@ -16,16 +16,18 @@ from hypothesis import strategies as st
 from wavechain import Audio, Chain, OutputOptions
 from wavechain.chain import parse_stage
 from wavechain.registry import StageSpec, registry
-from wavechain.stages import FeatureTransform, Stage
+from wavechain.stages import FeatureTransform, Model, Stage
 from wavechain.testing import (
     EffectContract,
     FeatureTransformContract,
     LoaderContract,
+    ModelContract,
     PluginContract,
     WriterContract,
     music,
     streamed,
 )
+from wavechain.testing.contracts import StreamContract
 
 SETTINGS: dict[str, list[str]] = {
     "core.parallel": ["branches=[reverb,limiter,gain:gain_db=-3]"],
@@ -54,6 +56,13 @@ SETTINGS: dict[str, list[str]] = {
     "essentials.low-shelf": ["gain_db=-6"],
     "essentials.high-shelf": ["gain_db=6,slope=0.5"],
     "essentials.true-peak-limiter": ["ceiling_db=-9"],
+    "gan-repair.declick": [""],
+    "gan-repair.declip": [""],
+    "gan-repair.dehum": [""],
+    "gan-repair.denoise": ["", "amount=0.5,preserve_below_hz=500"],
+    "gan-repair.extend-bandwidth": [""],
+    "gan-repair.repair": [""],
+    "gan-repair.repair-dropouts": [""],
     "pedalboard.bitcrush": ["bit_depth=6.5"],
     "pedalboard.brickwall-limiter": ["ceiling_db=-12,true_peak=true", "lookahead_ms=37"],
     "pedalboard.chorus": ["feedback=0.4"],
@@ -90,8 +99,11 @@ SETTINGS: dict[str, list[str]] = {
     "transforms.istft": [""],
     "transforms.spectral-gate": ["", "smooth_hz=0,smooth_seconds=0"],
 }
-# These need what a test cannot bring along in one line: their own plugin's tests check them.
-ELSEWHERE = {"pedalboard.convolution", "pedalboard.plugin-host"}
+# These need what a test cannot bring along in one line, or stand in no chain: their own plugin's tests check them.
+ELSEWHERE = {"pedalboard.convolution", "pedalboard.plugin-host", "trainer.training"}
+# One network serves all of these: `denoise` stands for them where time is short.
+NEURAL = ("declick", "declip", "dehum", "extend-bandwidth", "repair", "repair-dropouts")
+SLOW = {f"gan-repair.{name}" for name in NEURAL}
 AFTER_STFT = {"core.inverse", "transforms.istft", "transforms.spectral-gate"}
 
 NATIVE = "The native code clips NaN away; the core refuses NaN before it gets there."
@@ -128,9 +140,12 @@ def stages_of(name: str) -> list[Stage]:
     return [parse_stage(f"{name}:{text}" if text else name) for text in SETTINGS[name]]
 
 
-def contract_of(spec: StageSpec, stages: list[Stage]) -> type[EffectContract]:
-    base = FeatureTransformContract if isinstance(stages[0], FeatureTransform) else EffectContract
-    slow = [pytest.mark.slow] if len(stages) > 1 else []
+CONTRACTS = {FeatureTransform: FeatureTransformContract, Model: ModelContract}
+
+
+def contract_of(spec: StageSpec, stages: list[Stage]) -> type[StreamContract]:
+    base = next((contract for kind, contract in CONTRACTS.items() if isinstance(stages[0], kind)), EffectContract)
+    slow = [pytest.mark.slow] if len(stages) > 1 or spec.full_name in SLOW else []
     members = {
         "__module__": __name__,
         "stages": stages,

@@ -3,6 +3,7 @@
     python plugins/evaluation/tools/peers.py install work/             environments of their own, by uv
     python plugins/evaluation/tools/peers.py tune work/ DEV_SET        one knob each, on recordings of another set
     python plugins/evaluation/tools/peers.py bench work/ TEST_SET -o report/ -- -c repair --items 40
+    python plugins/evaluation/tools/peers.py table report/results.json                  the report as Markdown
 
 A set is a folder with ``clean/`` and ``noise/``. What stands after ``--`` goes to ``wavechain evaluate``. FFmpeg comes
 with imageio-ffmpeg, SoX from the system. What is not installed is left out, and said.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavechain.registry import registry
+from wavechain_evaluation.tables import markdown
 
 ADAPTERS = Path(__file__).with_name("adapters.py")
 DENOISED = "clean,add-noise,room,hum,mixed"
@@ -104,6 +106,9 @@ PEERS = (
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
+    table = commands.add_parser("table")
+    table.add_argument("results", type=Path)
+    table.add_argument("--group", default="all", help="speech or music alone")
     install = commands.add_parser("install")
     tune = commands.add_parser("tune")
     bench = commands.add_parser("bench")
@@ -115,6 +120,9 @@ def main() -> int:
     bench.add_argument("-o", "--output", type=Path, required=True)
     bench.add_argument("rest", nargs="*", help="for wavechain evaluate, after --")
     asked = parser.parse_args()
+    if asked.command == "table":
+        print(markdown(json.loads(asked.results.read_text(encoding="utf-8")), asked.group), end="")
+        return 0
     work = asked.work.resolve()
     if asked.command == "install":
         return install_all(work)

@@ -14,6 +14,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from wavechain_evaluation.faults import SEVERITIES, Item
 from wavechain_evaluation.rows import Row
 from wavechain_evaluation.work import Outcome
 
-_VERSION = 1
+_VERSION = 2
 
 
 class Cache:
@@ -43,7 +44,7 @@ class Cache:
     def outcome(self, row: int, fault: str, item: Item, metrics: Iterable[str]) -> Outcome | None:
         """What was found then, if all of *metrics* were asked about."""
         found = self._of(row).get(self._place(fault, item))
-        if found is None or not set(metrics) <= set(found["asked"]):
+        if found is None or any(found["asked"].get(name) != _part_key("metric", name) for name in metrics):
             return None
         scores = {name: found["scores"][name] for name in metrics if name in found["scores"]}
         return Outcome(row, fault, item.name, scores, found["severity"], found["delay"])
@@ -51,7 +52,8 @@ class Cache:
     def add(self, outcome: Outcome, item: Item, metrics: Iterable[str]) -> None:
         if not outcome.error:
             told = {key: value for key, value in asdict(outcome).items() if key in ("scores", "severity", "delay")}
-            self._put(outcome.row, self._place(outcome.fault, item), told | {"asked": list(metrics)})
+            asked = {name: _part_key("metric", name) for name in metrics}
+            self._put(outcome.row, self._place(outcome.fault, item), told | {"asked": asked})
 
     def cost(self, row: int) -> dict[str, float] | None:
         return self._of(row).get("cost")
@@ -111,12 +113,19 @@ def data_key(seed: int, noise: Path | None) -> str:
     """Changes when the same recordings would be worsened differently."""
     told = [str(_VERSION), str(seed), json.dumps(SEVERITIES, sort_keys=True)]
     for part in sorted(registry().parts("degradation"), key=lambda part: part.full_name):
-        found = importlib.util.find_spec(part.target.partition(":")[0])
-        if found is not None and found.origin:
-            told += [part.name, *(_digest(path.read_text()) for path in sorted(Path(found.origin).parent.glob("*.py")))]
+        told += [part.name, _part_key("degradation", part.full_name)]
     if noise is not None:
         told += [word for path in sorted(noise.rglob("*")) if path.is_file() for word in _file_key(path)]
     return _digest(*told)
+
+
+@cache
+def _part_key(kind: str, name: str) -> str:
+    """Changes with the code beside the part."""
+    found = importlib.util.find_spec(registry().part(kind, name).target.partition(":")[0])
+    if found is None or not found.origin:
+        return ""
+    return _digest(*(path.read_text(encoding="utf-8") for path in sorted(Path(found.origin).parent.glob("*.py"))))
 
 
 def _file_key(path: Path | None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 gate=spectral-gate:strength=0.8            a chain of one stage, under a name
 declick@clicks,clean=ar-declick            only for these faults; another of the same name may have the others
 best=chain.toml                            a chain file
+denoise-classical                          a preset
 afftdn=ffmpeg -i {input} -af afftdn {output}                a program, once for each recording
 rnnoise=python adapter.py {input_folder} {output_folder}    a program, once for all recordings of a fault
 """
@@ -81,7 +82,12 @@ def chain_row(text: str) -> Row:
     name, faults, rest = _parts(text)
     if name is None:
         name, rest = (Path(text).stem if _is_file(text) else text), text
-    chain = Chain.load(rest) if _is_file(rest) else Chain([parse_stage(stage) for stage in _stages(rest)])
+    if _is_file(rest):
+        chain = Chain.load(rest)
+    elif rest in {preset.name for preset in registry().presets()}:
+        chain = Chain.preset(rest)
+    else:
+        chain = Chain([parse_stage(stage) for stage in _stages(rest)])
     return Row(name, "chain", rest, faults, chain=chain)
 
 

@@ -1,4 +1,4 @@
-"""The results as tables of words, for the terminal and the page alike."""
+"""The results as tables of words, for the terminal, the page and documents alike."""
 
 from __future__ import annotations
 
@@ -44,6 +44,20 @@ def wide_tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]
         )
         if lines:
             yield Table(fault, f"{_title(fault, group, told['groups'][group]['items'])}, medians", columns, lines)
+
+
+def markdown(found: Mapping[str, Any], group: str = "all") -> str:
+    """`tables` as text for a document: a heading and a table for each fault and main metric, notes below."""
+    parts = []
+    for table in tables(found, group):
+        lines = [
+            "| " + " | ".join(column.rstrip(">") for column in table.columns) + " |",
+            "|" + "|".join("---:" if column.endswith(">") else "---" for column in table.columns) + "|",
+            *("| " + " | ".join(row) + " |" for row in table.rows),
+        ]
+        parts.append("\n".join([f"### {table.title}", "", *lines]))
+    parts += notes(found)
+    return "\n\n".join(parts) + "\n"
 
 
 def notes(found: Mapping[str, Any]) -> list[str]:

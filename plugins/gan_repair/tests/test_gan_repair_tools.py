@@ -243,6 +243,14 @@ def test_a_damaged_file_is_listed_not_skipped(tmp_path):
     assert found.refusal.startswith("cannot be decoded")
 
 
+def test_rain_is_sustained_and_a_bang_is_not():
+    noise = np.random.default_rng(0).standard_normal((1, 5 * RATE)).astype(np.float32) * np.float32(0.1)
+    bang = noise * np.exp(-np.arange(noise.shape[1]) / (0.2 * RATE)).astype(np.float32)
+    assert sound_measures.is_sustained(noise, RATE)
+    assert not sound_measures.is_sustained(bang, RATE)
+
+
+
 # Choosing and splitting
 
 

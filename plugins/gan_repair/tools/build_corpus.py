@@ -3,10 +3,11 @@
     python plugins/gan_repair/tools/build_corpus.py --out corpus --work work --hours-speech 4 --hours-music 4
 
 Each file is decoded, measured and either taken or listed with the reason for leaving it out (`refused.json`). Taken
-sound lands in OUT/speech, OUT/music and OUT/noise as 16-bit FLAC of at most 30 seconds, at 44.1 or 48 kHz (other rates
-are resampled to 44.1 kHz; `bandwidth_hz` tells what is really there); OUT/manifest.json says where each came from.
-Short recordings of one voice or one folder are joined. A *group* never lies on both sides of the train/dev split: it is
-the original file, or the set of files that were joined. OUT appears whole or not at all. The same packages and
+sound lands in OUT/train and OUT/dev, each with speech/, music/ and noise/, as 16-bit FLAC of at most 30 seconds, at 44.1
+or 48 kHz (other rates are resampled to 44.1 kHz; `bandwidth_hz` tells what is really there); OUT/manifest.json says where
+each came from. Short recordings of one voice or one folder are joined. Noise that comes and goes is not written: a
+network cannot tell a single bang from the music it is mixed with. A *group* never lies on both sides of the train/dev
+split: it is the original file, or the set of files that were joined. OUT appears whole or not at all. The same packages and
 options give the same files.
 
 `--licences` prints the table of sources and licences as Markdown and builds nothing. The packages of the public test
@@ -43,6 +44,7 @@ from sound_measures import (
     content_hash,
     cuts,
     is_steady,
+    is_sustained,
     joined,
     level_dbfs,
     looped,
@@ -53,6 +55,7 @@ from sound_measures import (
 T = TypeVar("T")
 R = TypeVar("R")
 KINDS = ("speech", "music", "noise")
+SPLITS = ("train", "dev")
 LONGEST_SECONDS = 30.0
 FULL_BAND_HZ = 15_000
 MIN_SECONDS = {"speech": 0.4, "music": 8.0, "noise": 0.25}
@@ -352,8 +355,9 @@ def split_of(group: str) -> str:
 
 
 def write_corpus(chosen: list[Measured], out: Path, jobs: int, *, mono_music: bool) -> dict[str, object]:
-    for kind in KINDS:
-        (out / kind).mkdir(parents=True)
+    for split in SPLITS:
+        for kind in KINDS:
+            (out / split / kind).mkdir(parents=True)
     write = partial(written_batch, out=out, mono_music=mono_music)
     entries = [entry for written in mapped(write, batches(chosen), jobs) for entry in written]
     entries.sort(key=lambda entry: entry["file"])
@@ -373,9 +377,9 @@ def written_batch(batch: list[Measured], out: Path, *, mono_music: bool) -> list
     entries = []
     for at, (start, stop) in enumerate(cuts(whole.shape[-1], round(LONGEST_SECONDS * rate), round(0.25 * rate))):
         piece = whole[:, start:stop]
-        if level_dbfs(piece) < SILENT_DBFS:
+        if level_dbfs(piece) < SILENT_DBFS or (kind == "noise" and not is_sustained(piece, rate)):
             continue
-        name = f"{kind}/{batch[0].package}-{group[:10]}-{at:02d}.flac"
+        name = f"{split_of(group)}/{kind}/{batch[0].package}-{group[:10]}-{at:02d}.flac"
         soundfile.write(out / name, piece.T, rate, format="FLAC", subtype="PCM_16")
         entries.append(
             {

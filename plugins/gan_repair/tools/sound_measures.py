@@ -155,3 +155,9 @@ def is_steady(waveform: Waveform, sample_rate: int) -> bool:
     """Whether the level hardly moves (4 dB of deviation at most): hum, engines, rain; what may be looped."""
     levels = frame_levels_dbfs(waveform, sample_rate)
     return levels.size >= 10 and float(levels.std()) <= 4.0
+
+
+def is_sustained(waveform: Waveform, sample_rate: int) -> bool:
+    """Whether it is there all the time: a tenth of it may be 12 dB below the median level, a twentieth above."""
+    lowest, median, highest = np.percentile(frame_levels_dbfs(waveform, sample_rate), (10, 50, 95))
+    return bool(median - lowest < 12 and highest - median < 12)

@@ -54,7 +54,9 @@ class Overlap:
     def __init__(self, channels: int, n_fft: int, hop_length: int, hops: int) -> None:
         self.n_fft, self.hop_length, self.hops = n_fft, hop_length, hops
         self._window = hann(n_fft)
-        self._sum: Block = np.zeros((channels + 1, (hops - 1) * hop_length + n_fft), np.float32)  # the last: squared windows
+        self._sum: Block = np.zeros(
+            (channels + 1, (hops - 1) * hop_length + n_fft), np.float32
+        )  # the last: squared windows
         self._skip = n_fft // 2
 
     def add(self, spectra: Block) -> Block:

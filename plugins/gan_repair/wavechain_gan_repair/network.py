@@ -167,9 +167,12 @@ class Block(nn.Module):
         return bands + self.after_bands(seen), last[0]
 
 
-def compress(spectra: Tensor) -> Tensor:
-    """|X| to the power of 0.3, phases kept. Shape (…, 2, hops, bins) kept."""
-    power = spectra.square().sum(dim=-3, keepdim=True) + QUIETEST
+def compress(spectra: Tensor, quietest: float = QUIETEST) -> Tensor:
+    """|X| to the power of 0.3, phases kept. Shape (…, 2, hops, bins) kept.
+
+    Below the power *quietest* it is linear: a slope without end at zero would drown all other gradients.
+    """
+    power = spectra.square().sum(dim=-3, keepdim=True) + quietest
     return spectra * power ** ((COMPRESSION - 1) / 2)
 
 

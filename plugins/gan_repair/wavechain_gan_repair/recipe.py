@@ -27,6 +27,8 @@ from wavechain.stream import Block
 from wavechain_gan_repair.faults import FAULTS
 from wavechain_gan_repair.network import RepairNet, RepairNetSettings, compress
 
+INAUDIBLE = 1e-3  # power of a bin, 84 dB below a sine of full scale: what is quieter hardly counts in the losses
+
 # What a recipe calls a fault, and the degradation that makes it.
 DEGRADATIONS = {"noise": "add-noise"} | {name: name for name in FAULTS if name != "noise"}
 
@@ -133,8 +135,8 @@ class RepairRecipe(Recipe):
             return {"tell-apart": self._objective.discriminator(told_real, told_fake)}
 
         repaired, spectra, logits = self.repair(batch, networks["repairnet"])
-        target = compress(self.analyse(batch["wanted"]))
-        spectra = compress(spectra)
+        target = compress(self.analyse(batch["wanted"]), INAUDIBLE)
+        spectra = compress(spectra, INAUDIBLE)
         magnitude, wanted = (each.square().sum(dim=1).add(1e-6).sqrt() for each in (spectra, target))
         parts = {
             "magnitude": 0.3 * (magnitude - wanted).square().mean() * 100,

@@ -20,6 +20,7 @@ from wavechain.params import param
 from wavechain.processors import Pending, Processor, join
 from wavechain.stages import Model
 from wavechain.stream import Block, Spec
+from wavechain_gan_repair.classical import Classical, InTurn, Removed, installed
 from wavechain_gan_repair.engine import Repairing
 from wavechain_gan_repair.network_session import Backend, hint_for, open_session
 
@@ -40,11 +41,15 @@ class NeuralRepair(Model):
         "repaired", help="What comes out: the repaired sound, or what was taken away from it, to listen to."
     )
     model: str = param("repairnet", help="Whose weights: a model's name (wavechain models list) or its folder.")
+    classical: bool = param(
+        True, help="Whether what has a classical repair (clicks, clipping, dropouts, hum) is given to it first."
+    )
     backend: Backend = param("auto", help="What runs the network: onnx, torch, or whichever is installed.")
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"process"})
     cost: ClassVar[float] = 60.0
     told: ClassVar[tuple[str, ...]] = ()
+    first: ClassVar[tuple[str, ...]] = ()
 
     def open(self, spec: Spec) -> Processor:
         model = find_model(self.model)
@@ -55,10 +60,18 @@ class NeuralRepair(Model):
             )
         if spec.kind != "audio":
             raise SpecMismatchError(f"{self.stage_name()} takes audio; the stream is {spec}.")
+        repairing = self._network(spec, model)
+        first = installed(self.first if self.classical else ())
+        if first:
+            all_of_it = self.preserve_below_hz <= 0 and self.preserve_above_hz >= spec.sample_rate / 2
+            band = None if all_of_it else (self.preserve_below_hz, self.preserve_above_hz)
+            repairing = InTurn(Classical(spec, first, self.amount, band), repairing)
+        return Removed(repairing) if self.output == "removed" else repairing
+
+    def _network(self, spec: Spec, model: ModelFolder) -> Processor:
         if spec.sample_rate in NATIVE:
             return self._repairing(spec, model)
-        inside = Spec.audio(model.sample_rate, spec.channels)
-        return _Resampled(spec, self._repairing(inside, model, only_change=True), self.output)
+        return _Resampled(spec, self._repairing(Spec.audio(model.sample_rate, spec.channels), model, only_change=True))
 
     def _repairing(self, spec: Spec, model: ModelFolder, *, only_change: bool = False) -> Repairing:
         settings = model.settings
@@ -77,12 +90,14 @@ class NeuralRepair(Model):
             amount=self.amount,
             bins=slice(low, max(low, high)),
             always=bool(self.told),
-            only_change=only_change or self.output == "removed",
+            only_change=only_change,
         )
 
 
 class Repair(NeuralRepair):
     """All faults at once, blind."""
+
+    first: ClassVar[tuple[str, ...]] = ("ar-fill", "ar-declick", "declip-consistent", "comb-dehum")
 
 
 class Denoise(NeuralRepair):
@@ -90,14 +105,17 @@ class Denoise(NeuralRepair):
 
 
 class Declick(NeuralRepair):
+    first: ClassVar[tuple[str, ...]] = ("ar-declick",)
     told: ClassVar[tuple[str, ...]] = ("clicks",)
 
 
 class Declip(NeuralRepair):
+    first: ClassVar[tuple[str, ...]] = ("declip-consistent",)
     told: ClassVar[tuple[str, ...]] = ("clip",)
 
 
 class Dehum(NeuralRepair):
+    first: ClassVar[tuple[str, ...]] = ("comb-dehum",)
     told: ClassVar[tuple[str, ...]] = ("hum",)
 
 
@@ -106,6 +124,7 @@ class ExtendBandwidth(NeuralRepair):
 
 
 class RepairDropouts(NeuralRepair):
+    first: ClassVar[tuple[str, ...]] = ("ar-fill",)
     told: ClassVar[tuple[str, ...]] = ("dropouts",)
 
 
@@ -115,7 +134,7 @@ class _Resampled(Processor):
     The copy is cut into fixed stretches before it is resampled, so nothing depends on the caller's blocks.
     """
 
-    def __init__(self, spec: Spec, repairing: Repairing, output: str) -> None:
+    def __init__(self, spec: Spec, repairing: Repairing) -> None:
         import soxr
 
         super().__init__(spec)
@@ -125,7 +144,6 @@ class _Resampled(Processor):
         self._back = soxr.ResampleStream(inside, spec.sample_rate, spec.channels, quality="HQ")
         self._cut, self._cut_back = Pending(spec), Pending(repairing.spec)
         self._input, self._removed = Pending(spec), Pending(spec)
-        self._only_change = output == "removed"
 
     def process(self, block: Block) -> Block:
         self._input.push(block)
@@ -151,7 +169,7 @@ class _Resampled(Processor):
     def _emit(self) -> Block:
         count = min(self._removed.steps, self._input.steps)
         removed, before = self._removed.take(count), self._input.take(count)
-        return removed if self._only_change else before - removed
+        return before - removed
 
     @property
     def report(self) -> dict[str, Any]:

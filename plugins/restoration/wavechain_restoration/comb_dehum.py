@@ -1,10 +1,14 @@
 """comb-dehum: takes out mains hum and its harmonics, and nothing that moves.
 
-Hum is a series of lines at multiples of one frequency that stand still for seconds. In a window of many seconds the
-series is looked for as peaks of the spectrum; each harmonic is then brought down to frequency zero (heterodyned) in
-short frames, and the running median of its complex amplitude over the frames is what stays: a bass note, which comes
-and goes, moves the median little, and frames around it count against it. The series is summed up from these amplitudes
-and subtracted, so that nothing is notched out where there is no hum, and phases of everything else stay.
+Hum is a series of lines at multiples of one frequency that stand still for seconds. Each line is looked for where the
+sound leaves it free: in short frames the power beside the line, where no other line of the series lies, says how
+much else there is, and frames count by its inverse (the estimate of greatest likelihood for a steady line in a sound
+that comes and goes). The series whose lines stand highest above the error of their own estimate is taken for hum, if
+lines that no single note would have stand out, and if each of them agrees with its own frames. A line is subtracted as
+far as it is certain, so that nothing is notched out where there is no hum, and phases of everything else stay.
+
+Where the frequency wanders, frames nearby predict a frame better than all of them do: that decides over how many frames
+a line is averaged.
 
 Conventions: any channel count, each by itself; length unchanged; where no series is found, frames pass through bit for
 bit.
@@ -12,6 +16,8 @@ bit.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,31 +25,42 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from wavechain import Block, Effect, Processor, Spec, Window, param
-from wavechain_restoration.ar import Signal
+from wavechain_restoration.ar import Mask, Signal
 
 Complex = npt.NDArray[np.complex128]
 
-_CORE_SECONDS = 4.0
-_CONTEXT_SECONDS = 4.0
-_FRAME_SECONDS = 0.5
-_MEDIAN_FRAMES = 11
-_STEP_HZ = 0.01
-# A line counts fully when its amplitude is twice this many times what its frames deviate from it.
-_AGREED = 2.0
-_LEAST_LINES = 4
-_TINY = 1e-12
+_HOPS = 16  # of a quarter of a second, in the core and on each side of it
+_HOPS_PER_SECOND = 4
+_LOW_HOP = 1024  # frames of a hop after the reduction to 4096 Hz
+_BESIDE = np.concatenate([np.arange(-12, -3), np.arange(4, 13)])  # in bins of 2 Hz
+_OVERLAPPING = 4 / 3  # variance of a mean of half overlapping Hann frames, against independent ones
+_STEP_HZ = 0.004
+_SEARCHED = 20  # lines
+_TRIED = 12  # series, the best first
+_APART_HZ = 0.05
+_LOW_LINES = 3  # hum has one of these; the overtones of a note that falls on a higher line have none
+_AGREE = 6.0  # times what the noise beside the line would explain, that frames may deviate from it
+_AGREE_SHARE = 0.05  # of the power of the line, that they may deviate at any rate
+_KEPT = 6.0  # times the variance of its estimate, from which on a line is taken out
+_LONE = 5.0  # times the evidence that a line needs among others
+_LONE_SHARE = 0.25  # of all power, above which a line alone is no hum but the sound itself
+_SPANS = (None, 15, 7)  # frames; None: all
+_BETTER = 0.9
+_TINY = 1e-24
 
 
 class CombDehum(Effect):
     """Take out mains hum and its harmonics."""
 
-    cost: ClassVar[float] = 600.0
+    cost: ClassVar[float] = 120.0
 
-    lowest_hz: float = param(45.0, unit="Hz", ge=20, le=500, help="Where the search for the fundamental begins.")
-    highest_hz: float = param(65.0, unit="Hz", ge=20, le=500, help="Where the search for the fundamental ends.")
+    mains_hz: float = param(
+        0.0, unit="Hz", ge=0, le=500, help="The frequency of the hum; 0 for 50 or 60, whichever there is."
+    )
+    drift: float = param(0.0115, ge=0, le=0.1, help="How far off the frequency may be, as a share of it.")
     harmonics: int = param(30, ge=1, le=60, help="How many multiples of it are taken out, itself included.")
-    least_db: float = param(
-        12.0, unit="dB", ge=3, le=40, help="How far the lines must rise above what is around them, to be hum."
+    least: float = param(
+        24.0, ge=4, le=1000, help="Power by which two lines must exceed the error of their estimate, to be hum."
     )
     amount: float = param(1.0, ge=0, le=1, help="How much of the hum is taken out.")
 
@@ -54,13 +71,23 @@ class CombDehum(Effect):
 class _Dehum(Window):
     def __init__(self, spec: Spec, stage: CombDehum) -> None:
         rate = spec.sample_rate
-        self._hop = round(rate * _FRAME_SECONDS / 2)
-        context = round(_CONTEXT_SECONDS / _FRAME_SECONDS * 2) * self._hop
-        super().__init__(spec, context, context, core=context)
+        self._hop = max(1, round(rate / _HOPS_PER_SECOND))
+        super().__init__(spec, _HOPS * self._hop, _HOPS * self._hop, core=_HOPS * self._hop)
         self._stage = stage
         self._rate = rate
-        self._count = min(stage.harmonics, int(0.45 * rate / stage.highest_hz))
-        self._hann = np.hanning(2 * self._hop + 1)[:-1]
+        mains = (50.0, 60.0) if stage.mains_hz == 0 else (stage.mains_hz,)
+        highest = max(mains) * (1 + stage.drift)
+        # As much of the spectrum as all lines and what is beside them need.
+        lines_hz = min(stage.harmonics * highest + 30, 0.45 * rate)
+        self._low_hop = min(self._hop, max(_LOW_HOP, 1 << math.ceil(math.log2(2.2 * lines_hz / _HOPS_PER_SECOND))))
+        self._hann = np.hanning(2 * self._low_hop + 1)[:-1]
+        self._hop_hz = rate / self._hop
+        self._count = max(1, min(stage.harmonics, int((lines_hz - 26) / highest)))
+        spans = [np.arange(hz * (1 - stage.drift), hz * (1 + stage.drift) + _STEP_HZ / 2, _STEP_HZ) for hz in mains]
+        self._candidates = np.concatenate(spans)
+        order = np.arange(1, min(self._count, _SEARCHED) + 1)
+        self._searched = np.outer(self._candidates, order)
+        self._turns = np.exp(-2j * np.pi * self._searched[..., np.newaxis] / self._hop_hz * np.arange(3 * _HOPS - 1))
         self._found: list[float] = []
 
     def compute(self, window: Block) -> Block:
@@ -78,72 +105,85 @@ class _Dehum(Window):
     def _hum(self, signal: Signal) -> Signal | None:
         """The hum in the core of *signal*, or None. Shape (left + core + right,) -> (core,)"""
         sounding = np.flatnonzero(signal)
-        if sounding.size < 4 * self._hop:
+        if sounding.size < 6 * self._hop:
             return None
-        fundamental = self._fundamental(signal[sounding[0] : sounding[-1] + 1])
-        if fundamental is None:
-            return None
-        # Frames that reach outside the sound say nothing about the hum in it.
-        frames = sliding_window_view(signal, 2 * self._hop)[:: self._hop] * self._hann
-        starts = np.arange(len(frames)) * self._hop
+        starts = np.arange(3 * _HOPS - 1) * self._hop
         inside = (starts >= sounding[0]) & (starts + 2 * self._hop <= sounding[-1] + 1)
-        if np.count_nonzero(inside) < 3:
+        if np.count_nonzero(inside) < 4:
             return None
-        order = np.arange(1, self._count + 1)
-        phases = np.exp(-2j * np.pi * fundamental / self._rate * np.arange(2 * self._hop))
-        turn = np.exp(-2j * np.pi * np.outer(starts, order) * fundamental / self._rate)
-        lines = np.empty((len(frames), self._count), np.complex128)
-        carrier = np.ones_like(phases)
-        for harmonic in range(self._count):
-            carrier = carrier * phases
-            lines[:, harmonic] = frames @ carrier
-        lines *= turn * (2 / self._hann.sum())
-        steady = _running_median(lines, inside, _MEDIAN_FRAMES)
-        # A line that its own frames do not agree on is no hum: it may be a note.
-        apart = _running_median(np.abs(lines - steady), inside, _MEDIAN_FRAMES).real
-        trust = np.clip((np.abs(steady) / (apart + _TINY) - _AGREED) / _AGREED, 0.0, 1.0)
-        if np.count_nonzero(np.median(trust[inside], axis=0) >= 0.5) < _LEAST_LINES:
-            return None
-        steady = steady * trust
-        if not np.abs(steady).max() > _TINY:
-            return None
-        self._found.append(fundamental)
-        return self._series(steady, fundamental)
+        low = np.fft.irfft(np.fft.rfft(signal)[: 3 * _HOPS * self._low_hop // 2 + 1], 3 * _HOPS * self._low_hop)
+        low *= self._low_hop / self._hop
+        spectra = np.fft.rfft(sliding_window_view(low, 2 * self._low_hop)[:: self._low_hop] * self._hann)
+        spectra *= 2 / self._hann.sum()
+        frames = _Frames(spectra, inside, self._hop_hz)
+        for fundamental in self._fundamentals(frames, float(low @ low) / low.size):
+            steady = self._steady(frames, fundamental)
+            if steady is not None:
+                self._found.append(fundamental)
+                return self._series(steady, fundamental)
+        return None
 
-    def _fundamental(self, signal: Signal) -> float | None:
-        """The frequency whose multiples stand highest above their surroundings, if any series does."""
-        stage, rate = self._stage, self._rate
-        size = 1 << (4 * signal.size - 1).bit_length()
-        top = min(int((stage.highest_hz * min(self._count, 10) + 5) * size / rate) + 1, size // 2)
-        level = 20 * np.log10(np.abs(np.fft.rfft(signal * np.hanning(signal.size), size)[:top]) + _TINY)
-        # Prominence: above the median of the 10 Hz around.
-        reach = max(4, round(10 * size / rate))
-        coarse = level[: level.size // reach * reach].reshape(-1, reach)
-        around = np.interp(np.arange(level.size), (np.arange(len(coarse)) + 0.5) * reach, np.median(coarse, axis=1))
-        prominence = np.clip(level - around, 0, 40)
-        candidates = np.arange(stage.lowest_hz, stage.highest_hz + _STEP_HZ / 2, _STEP_HZ)
-        order = np.arange(1, min(self._count, 10) + 1)
-        place = np.rint(np.outer(candidates, order) * size / rate).astype(int)
-        heights = prominence[np.minimum(place, level.size - 1)] * (place < level.size)
-        score = heights.sum(axis=1)
-        best = int(score.argmax())
-        lines = int(np.count_nonzero(heights[best] >= stage.least_db))
-        if lines < 2:
+    def _fundamentals(self, frames: _Frames, power: float) -> Iterator[float]:
+        """Frequencies of series that stand out from their surroundings, best first."""
+        evidence, _ = frames.evidence(self._searched, self._turns)
+        score = np.log(np.maximum(evidence / _KEPT, 1)).sum(axis=1)
+        for _ in range(_TRIED):
+            best = int(score.argmax())
+            score[np.abs(self._candidates - self._candidates[best]) < _APART_HZ] = -np.inf
+            # Between the candidates: the likelihood itself, of lines that were found.
+            near = self._candidates[best] + np.linspace(-1, 1, 41) * _STEP_HZ
+            hz = np.outer(near, np.arange(1, self._searched.shape[1] + 1))
+            turns = np.exp(-2j * np.pi * hz[..., np.newaxis] / self._hop_hz * np.arange(3 * _HOPS - 1))
+            finer, heights = frames.evidence(hz, turns)
+            certain = evidence[best] >= self._stage.least
+            if certain.any():
+                finest = int(np.sqrt(finer[:, certain]).sum(axis=1).argmax())
+                if self._is_hum(finer[finest], heights[finest], power):
+                    yield float(near[finest])
+
+    def _is_hum(self, evidence: Signal, heights: Signal, power: float) -> bool:
+        lines = np.flatnonzero(evidence >= self._stage.least) + 1
+        if not lines.size or lines[0] > _LOW_LINES:
+            return False
+        if lines.size > 1 and lines[1] <= 2 * _LOW_LINES:
+            return int(np.gcd.reduce(lines)) <= 2
+        # A line alone may be hum where it is far from being the sound itself.
+        first = int(lines[0]) - 1
+        lone = first < 2 and heights[first] ** 2 / 2 < _LONE_SHARE * power
+        return bool(lone and evidence[first] > _LONE * self._stage.least)
+
+    def _steady(self, frames: _Frames, fundamental: float) -> Complex | None:
+        """The complex amplitude of each line at each frame, as far as it is certain; None where none is.
+
+        Shape   (frames, lines)
+        """
+        order = np.arange(1, self._count + 1)
+        values, weights = frames.lines(order * fundamental)
+        values = values * np.exp(-2j * np.pi * np.outer(np.arange(len(values)), order) * fundamental / self._hop_hz)
+        best, chosen = np.inf, None
+        for span in _SPANS:
+            apart = _apart(len(values), span)
+            without = np.where(np.abs(np.subtract.outer(np.arange(len(values)), np.arange(len(values)))) > 1, apart, 0)
+            sums = without @ weights
+            error = np.abs(values - (without @ (weights * values)) / np.maximum(sums, _TINY)) ** 2 * weights
+            total = float(np.sum(np.minimum(error, 100.0)))
+            if total < _BETTER * best:
+                best, chosen = total, apart
+        if chosen is None:
             return None
-        # Between the candidates: the top of the parabola through the strongest line, divided by its number.
-        harmonic = int(order[heights[best].argmax()])
-        peak = place[best, harmonic - 1]
-        near = slice(max(1, peak - reach // 20), peak + reach // 20 + 1)
-        peak = near.start + int(level[near].argmax())
-        if not 0 < peak < level.size - 1:
-            return float(candidates[best])
-        low, mid, high = level[peak - 1 : peak + 2]
-        bend = low - 2 * mid + high
-        return float((peak + (0.5 * (low - high) / bend if bend else 0.0)) * rate / size / harmonic)
+        sums = np.maximum(chosen @ weights, _TINY)
+        amplitude = (chosen @ (weights * values)) / sums
+        certain = np.abs(amplitude) ** 2 * sums / _OVERLAPPING
+        deviation = (np.abs(values - amplitude) ** 2 * weights).sum(axis=0)
+        height = (np.abs(amplitude) ** 2 * weights).sum(axis=0)
+        agreed = (deviation < _AGREE * np.count_nonzero(weights, axis=0)) | (deviation < _AGREE_SHARE * height)
+        agreed &= np.median(certain, axis=0) > _KEPT
+        if not agreed.any() or int(order[agreed][0]) > _LOW_LINES:
+            return None
+        return amplitude * (np.maximum(0, 1 - 1 / np.maximum(certain, 1)) * agreed)
 
     def _series(self, steady: Complex, fundamental: float) -> Signal:
         first = self.left // self._hop - 1  # the frame whose centre is the first of the core
-        frames = self.core // self._hop
         time = np.arange(self.left, self.left + self.core)
         phasor = np.exp(2j * np.pi * fundamental / self._rate * time)
         ramp = np.arange(self._hop) / self._hop
@@ -151,8 +191,8 @@ class _Dehum(Window):
         hum = np.zeros(self.core)
         for harmonic in range(steady.shape[1]):
             carrier = carrier * phasor
-            knots = steady[first : first + frames + 1, harmonic]
-            if not np.abs(knots).max() > _TINY:
+            knots = steady[first : first + _HOPS + 1, harmonic]
+            if not knots.any():
                 continue
             amplitude = (knots[:-1, np.newaxis] + np.diff(knots)[:, np.newaxis] * ramp).reshape(-1)
             hum += (carrier * amplitude).real
@@ -165,12 +205,52 @@ class _Dehum(Window):
         return {"fundamental_hz": round(float(np.median(self._found)), 3)}
 
 
-def _running_median(values: Complex | Signal, inside: npt.NDArray[np.bool_], count: int) -> Complex:
-    """Median of the nearest *count* frames that are *inside*, real and imaginary part apart. Shape unchanged"""
-    places = np.flatnonzero(inside)
-    count = min(count, places.size)
-    middle = np.searchsorted(places, np.arange(len(values))) - count // 2
-    nearest = places[np.clip(middle, 0, places.size - count)[:, np.newaxis] + np.arange(count)]
-    chosen = np.asarray(values, np.complex128)[nearest]
-    median: Complex = np.median(chosen.real, axis=1) + 1j * np.median(chosen.imag, axis=1)
-    return median
+class _Frames:
+    """Spectra of half overlapping frames, in bins of half a hop; phases count from the start of each.
+
+    Shape   (frames, bins); inside (frames,): which lie in the sound
+    """
+
+    def __init__(self, spectra: Complex, inside: Mask, hop_hz: float) -> None:
+        self._spectra = spectra
+        self._inside = inside
+        self._hop_hz = hop_hz
+        power = np.abs(spectra) ** 2
+        beside = np.zeros_like(power)
+        counted = np.zeros(power.shape[1])
+        for shift in _BESIDE:
+            to, of = slice(max(0, -shift), power.shape[1] - max(0, shift)), slice(max(0, shift), None)
+            of = slice(of.start, of.start + to.stop - to.start)
+            beside[:, to] += power[:, of]
+            counted[to] += 1
+        # Leakage of the line itself bounds what can be said of what is beside it.
+        beside = beside / counted + 1e-5 * power
+        self._weights = np.where(inside[:, np.newaxis] & (power > _TINY), 1 / (beside + _TINY), 0.0)
+
+    def lines(self, hz: Signal) -> tuple[Complex, Signal]:
+        """Complex amplitudes at *hz* and their weights, the inverse of their variances. Shape (frames, lines), both"""
+        place = hz / self._hop_hz * 2
+        bins = np.rint(place).astype(int)
+        off = place - bins
+        # The spectrum of a Hann window at a fraction of a bin, the phase that of the middle of the frame.
+        gain = np.sinc(off) / (1 - off**2) * np.exp(1j * np.pi * off)
+        weights = self._weights[:, bins] * np.abs(gain) ** 2
+        return self._spectra[:, bins] / gain, weights
+
+    def evidence(self, hz: Signal, turns: Complex) -> tuple[Signal, Signal]:
+        """The power of each steady line over the variance of its estimate (about 1 by chance), and its amplitude.
+
+        Shape   (candidates, lines), (candidates, lines, frames) -> twice (candidates, lines)
+        """
+        values, weights = self.lines(hz.reshape(-1))
+        sums = np.maximum(weights.sum(axis=0), _TINY).reshape(hz.shape)
+        total = np.einsum("tn,nt->n", weights * values, turns.reshape(-1, turns.shape[-1])).reshape(hz.shape)
+        return np.abs(total) ** 2 / (sums * _OVERLAPPING), np.abs(total) / sums
+
+
+def _apart(count: int, span: int | None) -> Signal:
+    """Which frames count for which: all, or the *span* nearest. Shape (count, count)"""
+    if span is None:
+        return np.ones((count, count))
+    near = np.abs(np.subtract.outer(np.arange(count), np.arange(count))) <= span // 2
+    return near.astype(np.float64)

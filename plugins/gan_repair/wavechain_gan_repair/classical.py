@@ -1,0 +1,147 @@
+"""What is mended by a classical method before the network hears it, and what is done with a whole repair.
+
+A click, a gap, a clipped peak and mains hum have a shape that is known: the methods of plugin `restoration` mend these
+exactly where they are and leave every other sample alone, which no network of this size does. They are found by name; a
+stage that is not installed is passed over, and the network does what it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wavechain.errors import StageError
+from wavechain.processors import Pending, Processor, join
+from wavechain.registry import registry
+from wavechain.stages import StreamStage
+from wavechain.stream import Block, Spec
+from wavechain_gan_repair.columns import Columns, Overlap
+
+N_FFT, HOP_LENGTH, HOPS = 2048, 512, 16
+
+
+def installed(names: Sequence[str]) -> dict[str, StreamStage]:
+    """Those of the stages that are there, in the order given, with their defaults."""
+    there = {spec.name for spec in registry().stages("effect") if not spec.missing}
+    found: dict[str, StreamStage] = {}
+    for name in names:
+        if name in there:
+            stage = registry().load(name)
+            assert issubclass(stage, StreamStage)
+            found[name] = stage()
+    return found
+
+
+class Classical(Processor):
+    """Stages of exact time, one after the other; of what they change, *amount*, between two frequencies.
+
+    band    (lowest, highest) Hz of the change, or None for all of it: then nothing but the change itself is touched
+    Raises  StageError for a stage that shifts or lengthens the sound
+    """
+
+    def __init__(
+        self, spec: Spec, stages: dict[str, StreamStage], amount: float, band: tuple[float, float] | None
+    ) -> None:
+        super().__init__(spec)
+        self._parts = {name: stage.open(spec) for name, stage in stages.items()}
+        for name, part in self._parts.items():
+            if part.latency or part.tail or part.spec.rate != spec.rate:
+                raise StageError(f"{name} does not keep time, and cannot be a part of repair.", hint="another version.")
+        self._amount, self._input = np.float32(amount), Pending(spec)
+        self._filter = None if band is None else _BandOfChange(spec, *band)
+
+    def process(self, block: Block) -> Block:
+        self._input.push(block)
+        for part in self._parts.values():
+            block = part.process(block)
+        return self._weighed(block)
+
+    def flush(self) -> Block:
+        rest = self.spec.zeros(0)
+        for part in self._parts.values():
+            rest = join([part.process(rest), part.flush()], self.spec)
+        done = [self._weighed(rest)]
+        if self._filter is not None:
+            done.append(self._filter.rest())
+        return join(done, self.spec)
+
+    def _weighed(self, mended: Block) -> Block:
+        before = self._input.take(mended.shape[-1])
+        if self._filter is not None:
+            return self._filter.push(before, (mended - before) * self._amount)
+        return mended if self._amount == 1 else before + (mended - before) * self._amount
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return {name: part.report for name, part in self._parts.items() if part.report}
+
+
+class _BandOfChange:
+    """Adds that part of a change which lies between two frequencies."""
+
+    def __init__(self, spec: Spec, lowest: float, highest: float) -> None:
+        frequencies = np.arange(N_FFT // 2) * spec.sample_rate / N_FFT
+        self._bins = ((frequencies >= lowest) & (frequencies <= highest)).astype(np.float32)
+        self._columns = Columns(spec, N_FFT, HOP_LENGTH, HOPS, 0)
+        self._overlap = Overlap(spec.channels, N_FFT, HOP_LENGTH, HOPS)
+        self._before, self._spec = Pending(spec), spec
+
+    def push(self, before: Block, change: Block) -> Block:
+        self._before.push(before)
+        done = [self._overlap.add(stretch * self._bins) for stretch in self._columns.push(change)]
+        return self._together(join(done, self._spec))
+
+    def rest(self) -> Block:
+        done = [self._overlap.add(stretch * self._bins) for stretch in self._columns.rest()]
+        return self._together(join([*done, self._overlap.rest()], self._spec))
+
+    def _together(self, change: Block) -> Block:
+        before = self._before.take(change.shape[-1])
+        return before + change[:, : before.shape[-1]]
+
+
+class InTurn(Processor):
+    """Processors of exact time, one after the other."""
+
+    def __init__(self, *parts: Processor) -> None:
+        super().__init__(parts[-1].spec)
+        self._parts = parts
+
+    def process(self, block: Block) -> Block:
+        for part in self._parts:
+            block = part.process(block)
+        return block
+
+    def flush(self) -> Block:
+        rest = self.spec.zeros(0)
+        for part in self._parts:
+            rest = join([part.process(rest), part.flush()], self.spec)
+        return rest
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return {name: value for part in self._parts for name, value in part.report.items()}
+
+
+class Removed(Processor):
+    """What a processor of exact time took away."""
+
+    def __init__(self, inner: Processor) -> None:
+        super().__init__(inner.spec)
+        self._inner, self._input = inner, Pending(inner.spec)
+
+    def process(self, block: Block) -> Block:
+        self._input.push(block)
+        return self._difference(self._inner.process(block))
+
+    def flush(self) -> Block:
+        return self._difference(self._inner.flush())
+
+    def _difference(self, after: Block) -> Block:
+        return self._input.take(after.shape[-1]) - after
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return self._inner.report

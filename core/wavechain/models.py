@@ -103,14 +103,14 @@ def write_model(folder: Path, weights: Mapping[str, Any], config: Mapping[str, A
     Raises  UnwritableError
     """
     from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     temporary = folder / f".{WEIGHTS}.{os.getpid()}.tmp"
     text = folder / f".{CONFIG}.{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: weight.detach().cpu().contiguous() for name, weight in weights.items()}, temporary)
         text.write_text(json.dumps({"format": FORMAT, **config}, indent=2) + "\n", encoding="utf-8")
+        temporary.write_bytes(save({name: weight.detach().cpu().contiguous() for name, weight in weights.items()}))
         temporary.replace(folder / WEIGHTS)
         text.replace(folder / CONFIG)
     except (OSError, SafetensorError) as error:
@@ -156,10 +156,20 @@ def _export_graph(model: ModelFolder, folder: Path) -> None:
 def load_network(model: ModelFolder) -> Any:
     """The network with its weights: a torch module, ready to be used.
 
-    Raises  ChainError, MissingDependencyError, ParameterError; UnreadableError for weights that are not its own
+    Raises  ChainError, MissingDependencyError, ParameterError; UnreadableError for settings or weights that are not its
+            own, or no numbers
     """
-    network = registry().load_part("network", model.part)(**model.settings)
+    hint = "the folder as it was written: copy it again."
+    made = registry().load_part("network", model.part)
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
+
+    try:
+        network = made(**model.settings)
+    except (TypeError, ValueError, RuntimeError, MemoryError) as error:
+        raise UnreadableError(
+            f"{model.path / CONFIG}: its settings make no {model.part} ({error}).", hint=hint
+        ) from error
 
     wanted = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
     for name in (*wanted, *model.shapes):
@@ -172,8 +182,15 @@ def load_network(model: ModelFolder) -> Any:
                 if there is None
                 else f"is {there}, not {here}, in"
             )
-            raise UnreadableError(f"{model.weights}: {name} {told} {model.part}.", hint="the folder as it was written.")
-    network.load_state_dict(load_file(model.weights))
+            raise UnreadableError(f"{model.weights}: {name} {told} {model.part}.", hint=hint)
+    try:
+        weights = load_file(model.weights)
+        network.load_state_dict(weights)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise UnreadableError(f"{model.weights}: cannot be read ({error}).", hint=hint) from error
+    for name, weight in weights.items():
+        if not bool(weight.isfinite().all()):
+            raise UnreadableError(f"{model.weights}: {name} holds what is not a number.", hint=hint)
     return network.eval()
 
 
@@ -183,7 +200,7 @@ def _config(path: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UnreadableError(f"{path.parent}: is not a model: it has no {path.name}.", hint=hint) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UnreadableError(f"{path}: cannot be read as JSON ({error}).", hint=hint) from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         told = config.get("format") if isinstance(config, dict) else type(config).__name__
@@ -192,6 +209,8 @@ def _config(path: Path) -> dict[str, Any]:
         value = config.get(key)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise UnreadableError(f"{path}: {key} = {value!r} is not a {kind.__name__}.", hint=hint)
+    if config["sample_rate"] < 1:
+        raise UnreadableError(f"{path}: sample_rate = {config['sample_rate']} is not a rate.", hint=hint)
     if not is_name(config["part"].rpartition(".")[2]):
         raise UnreadableError(f"{path}: part = {config['part']!r} is not a name; a config never names code.", hint=hint)
     return config
@@ -209,10 +228,12 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
             size = file.seek(0, os.SEEK_END)
         header.pop("__metadata__", None)
         shapes = {name: tuple(map(int, entry["shape"])) for name, entry in header.items()}
-        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
     except FileNotFoundError:
         raise UnreadableError(f"{path.parent}: is not a model: it has no {path.name}.", hint=hint) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+    except (
+        OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, RecursionError, struct.error
+    ) as error:  # fmt: skip
         raise UnreadableError(f"{path}: is truncated or not a safetensors file ({error}).", hint=hint) from error
     if size != 8 + length + end:
         raise UnreadableError(f"{path}: is truncated: {size} bytes of {8 + length + end}.", hint=hint)

@@ -27,7 +27,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -106,7 +106,14 @@ class Surroundings:
 
 
 class Degradation(Stage, ABC):
-    """Worsens a waveform the way recordings are worsened. Time exact: what stays lies where it lay."""
+    """Worsens a waveform the way recordings are worsened. Time exact: what stays lies where it lay.
+
+    changes_wanted  True where `apply` gives back a *wanted* of its own, because not all of the change is to be undone:
+                    a room, whose first reflections stay. Who applies several degradations takes what is wanted from
+                    this one alone, applies it before the others, and no second one of its sort.
+    """
+
+    changes_wanted: ClassVar[bool] = False
 
     @abstractmethod
     def apply(

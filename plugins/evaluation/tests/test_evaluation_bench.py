@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+import wavechain_evaluation.cache
 from wavechain import Audio
 from wavechain.errors import SpecMismatchError, StageError, UsageError
 from wavechain.registry import registry
@@ -94,6 +95,10 @@ def test_rows_are_read_as_people_write_them(tmp_path):
     row = chain_row("soft@clip,clicks=gain:gain_db=-3 | polarity")
     assert (row.name, row.faults, len(row.chain.stages)) == ("soft", ("clip", "clicks"), 2)
     assert chain_row("gain:gain_db=-3").name == "gain:gain_db=-3"
+    assert (chain_row("denoise-classical").name, len(chain_row("x=denoise-classical").chain.stages)) == (
+        "denoise-classical",
+        3,
+    )
     (tmp_path / "mine.toml").write_text('[[stage]]\nuse = "gain"\n')
     assert chain_row(str(tmp_path / "mine.toml")).name == "mine"
     assert command_row("x=prog -i {input} 'a b' {output}").command == ("prog", "-i", "{input}", "a b", "{output}")
@@ -193,7 +198,7 @@ def test_pairs_of_different_rate_or_length_are_refused_in_one_line(tmp_path, rat
         make_pair("given", Item("a.wav", tmp_path / "a.wav", "any", tmp_path / "b.wav"), 0, ())
 
 
-def test_the_cache_gives_back_what_was_measured_until_the_row_changes(folder, tmp_path):
+def test_the_cache_gives_back_what_was_measured_until_row_or_metric_changes(folder, tmp_path, monkeypatch):
     item, key = clean_items(folder)[0], data_key(0, None)
     rows = [chain_row("soft=gain:gain_db=-3")]
     cache = Cache(tmp_path / "cache", rows, key)
@@ -207,5 +212,9 @@ def test_the_cache_gives_back_what_was_measured_until_the_row_changes(folder, tm
     other = Cache(tmp_path / "cache", [chain_row("soft=gain:gain_db=-4")], key)
     assert other.outcome(0, "clip", item, ["lsd"]) is None
     assert Cache(tmp_path / "cache", rows, data_key(1, None)).outcome(0, "clip", item, ["lsd"]) is None
+    monkeypatch.setattr(wavechain_evaluation.cache, "_part_key", lambda kind, name: f"another {kind}")
+    assert again.outcome(0, "clip", item, ["lsd"]) is None
+    monkeypatch.undo()
+    assert again.outcome(0, "clip", item, ["lsd"]) is not None
     again.forget(0)
     assert again.outcome(0, "clip", item, ["lsd"]) is None

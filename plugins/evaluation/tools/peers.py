@@ -72,7 +72,8 @@ PEERS = (
         ),
     ),
     Peer("anlmdn", _filter("anlmdn=s={knob}"), DENOISED, (), "add-noise", ("0.001", "0.1", "10", "1000")),
-    Peer("adeclick", _filter("adeclick=t={knob}"), "clean,clicks,mixed", (), "clicks", ("1", "2", "4", "8")),
+    # Below 2 it takes most samples for clicks, and minutes for a recording.
+    Peer("adeclick", _filter("adeclick=t={knob}"), "clean,clicks,mixed", (), "clicks", ("2", "4", "8")),
     Peer("adeclip", _filter("adeclip=t={knob}"), "clean,clip,mixed", (), "clip", ("2", "5", "10", "20")),
     Peer(
         "sox-noisered",
@@ -118,8 +119,11 @@ def main() -> int:
     tune.add_argument("--items", type=int, default=12)
     bench.add_argument("set", type=Path)
     bench.add_argument("-o", "--output", type=Path, required=True)
-    bench.add_argument("rest", nargs="*", help="for wavechain evaluate, after --")
-    asked = parser.parse_args()
+    arguments, rest = sys.argv[1:], []
+    if "--" in arguments:
+        cut = arguments.index("--")
+        arguments, rest = arguments[:cut], arguments[cut + 1 :]
+    asked = parser.parse_args(arguments)
     if asked.command == "table":
         print(markdown(json.loads(asked.results.read_text(encoding="utf-8")), asked.group), end="")
         return 0
@@ -128,7 +132,7 @@ def main() -> int:
         return install_all(work)
     if asked.command == "tune":
         return tune_all(work, asked.set, asked.items)
-    return run_bench(work, asked.set, asked.output, asked.rest)
+    return run_bench(work, asked.set, asked.output, rest)
 
 
 def install_all(work: Path) -> int:
@@ -151,7 +155,7 @@ def tune_all(work: Path, folder: Path, items: int) -> int:
         if not peer.values or not _there(work, peer):
             continue
         rows = tuple(f"{index}={_text(work, peer, value)}" for index, value in enumerate(peer.values))
-        found = _evaluation(folder, peer.tuned_on, rows, items)
+        found = _evaluation(folder, peer.tuned_on, rows, items, work / "cache")
         gains = {}
         for index, value in enumerate(peer.values):
             told = found["faults"][peer.tuned_on]["groups"]["all"]["rows"].get(str(index), {}).get("si-sdr")
@@ -168,6 +172,9 @@ def tune_all(work: Path, folder: Path, items: int) -> int:
 
 
 def run_bench(work: Path, folder: Path, output: Path, rest: list[str]) -> int:
+    if not (work / "tuned.json").is_file():
+        print(f"{work / 'tuned.json'}: no such file; run tune first.", file=sys.stderr)
+        return 2
     tuned = json.loads((work / "tuned.json").read_text(encoding="utf-8"))
     command = [sys.executable, "-c", "from wavechain_cli.app import main; main()", "evaluate", str(folder / "clean")]
     command += ["--noise", str(folder / "noise"), "-o", str(output), "--cache", str(work / "cache")]
@@ -186,7 +193,7 @@ def _rows(work: Path, tuned: dict[str, str]) -> Iterator[str]:
             yield f"{peer.name}@{peer.faults}={_text(work, peer, tuned.get(peer.name, ''))}"
 
 
-def _evaluation(folder: Path, fault: str, rows: tuple[str, ...], items: int) -> dict:
+def _evaluation(folder: Path, fault: str, rows: tuple[str, ...], items: int, cache: Path) -> dict:
     bench = registry().load_part("bench", "restoration")(
         clean=folder / "clean",
         noise=folder / "noise",
@@ -195,6 +202,7 @@ def _evaluation(folder: Path, fault: str, rows: tuple[str, ...], items: int) -> 
         items=items,
         metrics="si-sdr",
         cpu=False,
+        cache=cache,
     )
     return bench.run()
 

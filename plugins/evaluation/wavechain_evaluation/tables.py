@@ -53,7 +53,7 @@ def markdown(found: Mapping[str, Any], group: str = "all") -> str:
         lines = [
             "| " + " | ".join(column.rstrip(">") for column in table.columns) + " |",
             "|" + "|".join("---:" if column.endswith(">") else "---" for column in table.columns) + "|",
-            *("| " + " | ".join(row) + " |" for row in table.rows),
+            *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table.rows),
         ]
         parts.append("\n".join([f"### {table.title}", "", *lines]))
     parts += notes(found)

@@ -250,7 +250,6 @@ def test_rain_is_sustained_and_a_bang_is_not():
     assert not sound_measures.is_sustained(bang, RATE)
 
 
-
 # Choosing and splitting
 
 

@@ -1,9 +1,10 @@
 """repairnet: a small recurrent network that gives back what a recording was before it was damaged.
 
-The shape is that of FastEnhancer (S. Ahn et al., "FastEnhancer: Speed-optimized streaming neural speech enhancement",
-2025; built here from the description): convolutions along frequency within one column of the spectrum, a recurrent
-layer along time for each band, attention across bands. Nothing but the recurrent layers looks back, so their state is
-all that passes from one stretch of sound to the next. Four things are ours:
+The trunk is that of FastEnhancer (S. Ahn et al., "FastEnhancer: Speed-optimized streaming neural speech enhancement",
+2025; built here from the description): a recurrent layer along time for each band, then a layer across the bands of one
+column, here a mixing one instead of attention. Nothing but the recurrent layers looks back, so their state is all that passes from one stretch of sound to the
+next. Into bands and out of them the spectrum goes as in BSRNN (Y. Luo, J. Yu, "Music source separation with band-split
+RNN", 2022): narrow bands below, wide ones above, a linear layer for each. Four things are ours:
 
     what comes out    a complex mask *and* an additive complex residual *and* gains for copies of the spectrum shifted
                       upwards: a mask alone cannot fill an empty band or a gap. The mask works on the spectrum as it
@@ -23,6 +24,7 @@ Conventions
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -31,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wavechain_gan_repair.faults import FAULTS
-from wavechain_gan_repair.sizes import SIZES
+from wavechain_gan_repair.sizes import SIZES, split
 
 COMPRESSION = 0.3
 QUIETEST = 1e-9  # power of a bin: about -145 dB below a sine of full scale
@@ -42,11 +44,11 @@ class RepairNetSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: Literal["xs", "s", "m"] = "s"
+    size: Literal["xs", "s", "m"] = "xs"
     n_fft: int = 2048
     hop_length: int = 512
     lookahead: int = 3
-    copies: tuple[int, ...] = (128, 256, 512)  # bins by which the spectrum is shifted up
+    copies: tuple[int, ...] = (192, 384)  # bins by which the spectrum is shifted up
 
 
 class RepairNet(nn.Module):
@@ -54,33 +56,26 @@ class RepairNet(nn.Module):
         super().__init__()
         self.settings = RepairNetSettings.model_validate(settings)
         shape = SIZES[self.settings.size]
-        channels, width, bands = shape["channels"], shape["width"], shape["bands"]
+        width, hidden, self.layers = shape["width"], shape["hidden"], shape["layers"]
         self.bins = self.settings.n_fft // 2
-        self.bands, self.width, self.layers = bands, width, shape["layers"]
         self.lookahead, self.copies = self.settings.lookahead, self.settings.copies
+        self.groups = split(self.bins)
+        self.bands, self.width = sum(count for count, _ in self.groups), width
 
-        self.enter = nn.Conv1d(3, channels, 8, stride=4, padding=2)
-        self.encoder = nn.ModuleList(Residual(channels) for _ in range(shape["convolutions"]))
-        self.narrow = nn.Linear(self.bins // 4, bands, bias=False)
-        self.widen = nn.Linear(channels, width)
+        self.enter = BandwiseLinear(self.groups, 3, width)
+        self.place = nn.Parameter(0.02 * torch.randn(self.bands, width))
         self.ahead = nn.Linear(width * (self.lookahead + 1), width)
-        self.place = nn.Parameter(0.02 * torch.randn(bands, width))
         self.told = nn.Linear(len(FAULTS), 2 * width, bias=False)
-        self.blocks = nn.ModuleList(Block(width) for _ in range(self.layers))
+        self.blocks = nn.ModuleList(Block(self.bands, width) for _ in range(self.layers))
         self.detector = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, len(FAULTS)))
-        self.shrink = nn.Linear(width, channels)
-        self.spread = nn.Linear(bands, self.bins // 4, bias=False)
-        self.merge = nn.Conv1d(2 * channels, channels, 1)
-        self.decoder = nn.ModuleList(Residual(channels) for _ in range(shape["convolutions"]))
-        self.leave = nn.ConvTranspose1d(channels, 4 + len(self.copies), 8, stride=4, padding=2)
+        self.before_leaving = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.SiLU())
+        self.leave = BandwiseLinear(self.groups, 4 + len(self.copies), hidden, back=True)
         with torch.no_grad():  # starts close to a wire: a mask of nearly one, next to nothing added
-            self.narrow.weight.copy_(_triangles(bands, self.bins // 4))
-            self.spread.weight.copy_(_triangles(bands, self.bins // 4).T * 2)
             nn.init.zeros_(self.told.weight)
-            self.leave.weight.mul_(0.1)
-            assert self.leave.bias is not None
-            self.leave.bias.zero_()
-            self.leave.bias[0] = 2.0
+            for weight in self.leave.weights:
+                weight.mul_(0.1)
+            for bias, (_, bins) in zip(self.leave.biases, self.groups, strict=True):
+                bias[:, :bins] = 2.0
 
     def start(self, batch: int) -> Tensor:
         """The state before the first column."""
@@ -92,15 +87,10 @@ class RepairNet(nn.Module):
         Shape   (batch, 2, hops + lookahead, bins), (batch, faults), state
                 -> (batch, 2, hops, bins), (batch, hops, faults), state
         """
-        batch, _, columns, bins = spectra.shape
-        hops = columns - self.lookahead
+        hops = spectra.shape[2] - self.lookahead
         small = compress(spectra)
         seen = torch.cat([small.square().sum(dim=1, keepdim=True).add(QUIETEST).sqrt(), small], dim=1)
-        inside = self.enter(seen.transpose(1, 2).reshape(batch * columns, 3, bins))
-        for layer in self.encoder:
-            inside = layer(inside)
-        bands = self.widen(self.narrow(inside).transpose(1, 2))  # (batch * columns, bands, width)
-        bands = bands.reshape(batch, columns, self.bands, self.width)
+        bands = self.enter(seen)
         near = torch.cat([bands[:, ahead : ahead + hops] for ahead in range(self.lookahead + 1)], dim=-1)
         scale, shift = self.told(hint)[:, None, None].chunk(2, dim=-1)
         bands = bands[:, :hops] + self.ahead(near) + self.place
@@ -111,60 +101,79 @@ class RepairNet(nn.Module):
             states.append(after)
         logits = self.detector(torch.cat([bands.mean(dim=2), bands.amax(dim=2)], dim=-1))
 
-        skip = inside.reshape(batch, columns, -1, bins // 4)[:, :hops].reshape(batch * hops, -1, bins // 4)
-        outside = self.spread(self.shrink(bands).reshape(batch * hops, self.bands, -1).transpose(1, 2))
-        outside = self.merge(torch.cat([outside, skip], dim=1))
-        for layer in self.decoder:
-            outside = layer(outside)
-        parts = self.leave(outside).reshape(batch, hops, -1, bins).unbind(dim=2)
+        parts = self.leave(self.before_leaving(bands)).unbind(dim=1)
         gain, turned, add = torch.sigmoid(parts[0]), parts[1], torch.stack(parts[2:4], dim=1)
         for copy, share in zip(self.copies, parts[4:], strict=True):
             add = add + share[:, None] * functional.pad(small[:, :, :hops, :-copy], (copy, 0))
         real, imaginary = spectra[:, :, :hops].unbind(dim=1)
-        kept = torch.stack([gain * real - turned * imaginary, gain * imaginary + turned * real], dim=1)
+        # The turn is inside the gain: in the compressed losses no bin that is nearly shut has a slope without end.
+        kept = gain[:, None] * torch.stack([real - turned * imaginary, imaginary + turned * real], dim=1)
         return kept + expand(add), logits, torch.stack(states)
 
 
-class Residual(nn.Module):
-    """A convolution along frequency beside a wire. Shape (columns, channels, bins / 4), kept."""
+class BandwiseLinear(nn.Module):
+    """A linear layer of its own for each band: several numbers a bin to `width` numbers a band, or *back*.
 
-    def __init__(self, channels: int) -> None:
+    Shape   (batch, depth, columns, bins) -> (batch, columns, bands, width); back: the other way round
+    """
+
+    def __init__(self, groups: Sequence[tuple[int, int]], depth: int, width: int, *, back: bool = False) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(channels, channels, 3, padding=1)
-        self.scale = nn.Parameter(torch.ones(channels, 1))
+        self.groups, self.depth, self.back = tuple(groups), depth, back
+        sizes = [(width, depth * bins) if back else (depth * bins, width) for _, bins in groups]
+        self.weights = nn.ParameterList(
+            (torch.rand(count, into, out) * 2 - 1) / into**0.5
+            for (count, _), (into, out) in zip(groups, sizes, strict=True)
+        )
+        self.biases = nn.ParameterList(
+            torch.zeros(count, out) for (count, _), (_, out) in zip(groups, sizes, strict=True)
+        )
 
     def forward(self, inside: Tensor) -> Tensor:
-        return inside + self.scale * functional.silu(self.convolution(inside))
+        return self._from_bands(inside) if self.back else self._to_bands(inside)
+
+    def _to_bands(self, bins: Tensor) -> Tensor:
+        batch, depth, columns, _ = bins.shape
+        done, start = [], 0
+        for (count, size), weight, bias in zip(self.groups, self.weights, self.biases, strict=True):
+            part = bins[..., start : start + count * size].reshape(batch, depth, columns, count, size)
+            part = part.permute(3, 0, 2, 1, 4).reshape(count, batch * columns, depth * size)
+            done.append(torch.baddbmm(bias[:, None], part, weight))
+            start += count * size
+        return torch.cat(done).reshape(-1, batch, columns, done[0].shape[-1]).permute(1, 2, 0, 3)
+
+    def _from_bands(self, bands: Tensor) -> Tensor:
+        batch, columns, _, width = bands.shape
+        lines = bands.permute(2, 0, 1, 3).reshape(-1, batch * columns, width)
+        done, start = [], 0
+        for (count, size), weight, bias in zip(self.groups, self.weights, self.biases, strict=True):
+            part = torch.baddbmm(bias[:, None], lines[start : start + count], weight)
+            part = part.reshape(count, batch, columns, self.depth, size).permute(1, 3, 2, 0, 4)
+            done.append(part.reshape(batch, self.depth, columns, count * size))
+            start += count
+        return torch.cat(done, dim=-1)
 
 
 class Block(nn.Module):
-    """Time, then frequency: a recurrent layer for each band, attention across the bands of one column.
+    """Time, then frequency: a recurrent layer for each band, then each number of a column is mixed across the bands.
 
     Shape   (batch, hops, bands, width) and the state (batch * bands, width), both kept
     """
 
-    def __init__(self, width: int, heads: int = 4) -> None:
+    def __init__(self, bands: int, width: int) -> None:
         super().__init__()
-        self.heads = heads
         self.before_time = nn.LayerNorm(width)
         self.time = nn.GRU(width, width, batch_first=True)
         self.after_time = nn.Linear(width, width)
         self.before_bands = nn.LayerNorm(width)
-        self.across = nn.Linear(width, 3 * width)
-        self.after_bands = nn.Linear(width, width)
+        self.across = nn.Sequential(nn.Linear(bands, 2 * bands), nn.SiLU(), nn.Linear(2 * bands, bands))
 
     def forward(self, bands: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         batch, hops, count, width = bands.shape
         lines = self.before_time(bands).transpose(1, 2).reshape(batch * count, hops, width)
         lines, last = self.time(lines, state[None])
         bands = bands + self.after_time(lines).reshape(batch, count, hops, width).transpose(1, 2)
-        query, key, value = (
-            each.reshape(batch * hops, count, self.heads, -1).transpose(1, 2)
-            for each in self.across(self.before_bands(bands)).chunk(3, dim=-1)
-        )
-        seen = functional.scaled_dot_product_attention(query, key, value)
-        seen = seen.transpose(1, 2).reshape(batch, hops, count, width)
-        return bands + self.after_bands(seen), last[0]
+        return bands + self.across(self.before_bands(bands).transpose(2, 3)).transpose(2, 3), last[0]
 
 
 def compress(spectra: Tensor, quietest: float = QUIETEST) -> Tensor:
@@ -180,14 +189,3 @@ def expand(spectra: Tensor) -> Tensor:
     """Undoes `compress`."""
     power = spectra.square().sum(dim=-3, keepdim=True) + QUIETEST
     return spectra * power ** ((1 / COMPRESSION - 1) / 2)
-
-
-def _triangles(bands: int, places: int) -> Tensor:
-    """Overlapping triangles, evenly spaced on a mel-like scale, each summing to one: (bands, places)."""
-    edges = torch.linspace(0, 1, bands + 2)
-    centres = places * (10 ** (edges * 1.2) - 1) / (10**1.2 - 1)
-    where = torch.arange(places) + 0.5
-    rise = (where - centres[:-2, None]) / (centres[1:-1] - centres[:-2]).clamp(min=1)[:, None]
-    fall = (centres[2:, None] - where) / (centres[2:] - centres[1:-1]).clamp(min=1)[:, None]
-    weights = torch.minimum(rise, fall).clamp(min=0) + 1e-4
-    return weights / weights.sum(dim=1, keepdim=True)

@@ -15,7 +15,7 @@ from wavechain.models import ModelFolder
 from wavechain.registry.specs import is_installed
 from wavechain.stream import Block
 from wavechain_gan_repair.faults import FAULTS
-from wavechain_gan_repair.sizes import SIZES
+from wavechain_gan_repair.sizes import SIZES, bands
 
 GRAPH = "repairnet.onnx"
 HOPS = 64
@@ -47,7 +47,8 @@ class _Onnx:
     def __init__(self, model: ModelFolder, channels: int) -> None:
         self._graph = _load_graph(str(model.path / GRAPH), (model.path / GRAPH).stat().st_mtime_ns)
         shape = SIZES[model.settings["size"]]
-        self._state = np.zeros((shape["layers"], channels * shape["bands"], shape["width"]), np.float32)
+        lines = channels * bands(model.settings["n_fft"] // 2)
+        self._state = np.zeros((shape["layers"], lines, shape["width"]), np.float32)
 
     def __call__(self, spectra: Block, hint: Block) -> tuple[Block, Block]:
         given = {"spectra": spectra, "hint": hint, "state": self._state}

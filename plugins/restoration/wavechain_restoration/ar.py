@@ -11,6 +11,8 @@ Conventions: float64, one channel, shape (frames,).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
@@ -25,12 +27,12 @@ _FLOOR = 1e-9
 # How far the loudness that the model expects bounds what is filled in; 1 would pull it towards silence.
 _PRIOR = 1e-3
 
+_CHUNK = 48  # unknown frames that are solved for at once
+
 
 def autocorrelation(signal: Signal, lags: int) -> Signal:
     """Shape (frames,) -> (lags + 1,)"""
-    size = 1 << (signal.size + lags).bit_length()
-    power = np.abs(np.fft.rfft(signal, size)) ** 2
-    found: Signal = np.fft.irfft(power, size)[: lags + 1]
+    found: Signal = np.correlate(np.concatenate([signal, np.zeros(lags)]), signal, "valid")
     return found
 
 
@@ -45,7 +47,7 @@ def fitted(signal: Signal, order: int) -> Signal | None:
 
     Shape   (frames,) -> (order + 1,)
     """
-    lags = autocorrelation(signal * np.hanning(signal.size + 2)[1:-1], order)
+    lags = autocorrelation(signal * _hann(signal.size), order)
     if lags[0] <= 1e-20 * signal.size:
         return None
     lags[0] *= 1 + _FLOOR
@@ -83,7 +85,7 @@ def interpolated(signal: Signal, unknown: Mask, coefficients: Signal) -> Signal:
     """
     order = coefficients.size - 1
     lags = np.convolve(coefficients, coefficients[::-1])
-    gain = float(np.mean(1.0 / (np.abs(np.fft.rfft(coefficients, 4096)) ** 2 + 1e-12)))
+    gain = float(np.mean(1.0 / (np.abs(np.fft.rfft(coefficients, 1024)) ** 2 + 1e-12)))
     filled = np.where(unknown, 0.0, signal)
     places = np.flatnonzero(unknown)
     for group in np.split(places, np.flatnonzero(np.diff(places) > order) + 1):
@@ -93,8 +95,53 @@ def interpolated(signal: Signal, unknown: Mask, coefficients: Signal) -> Signal:
         around = filled[max(start, 0) : end]
         around = np.pad(around, (max(-start, 0), max(end - signal.size, 0)))
         wanted = -np.convolve(around, lags, "valid")[group - group[0]]
-        apart = np.abs(group[:, np.newaxis] - group)
-        matrix = np.where(apart <= order, lags[order + np.minimum(apart, order)], 0.0)
-        matrix[np.diag_indices(group.size)] += _PRIOR / gain
-        filled[group] = np.linalg.solve(matrix, wanted)
+        filled[group] = _solved(group, wanted, lags, _PRIOR / gain)
     return filled
+
+
+def _solved(places: npt.NDArray[np.intp], wanted: Signal, lags: Signal, prior: float) -> Signal:
+    """The unknown frames at *places*, from equations that couple those at most the order apart.
+
+    They are put into chunks of which each concerns the next one only, and eliminated one by one: large matrices would
+    cost far more, and wake all threads of the linear algebra library for nothing.
+    """
+    order = lags.size // 2
+    chunks, first = [], 0
+    for n in range(_CHUNK, places.size):
+        if n - first >= _CHUNK and places[n - 1] - places[first] >= order and places.size - n >= _CHUNK // 2:
+            chunks.append(slice(first, n))
+            first = n
+    chunks.append(slice(first, places.size))
+    solved = wanted.copy()
+    onward = []
+    for index, chunk in enumerate(chunks):
+        matrix = _coupling(places[chunk], places[chunk], lags)
+        matrix[np.diag_indices(len(matrix))] += prior
+        if index:
+            coupling = _coupling(places[chunk], places[chunks[index - 1]], lags)
+            matrix -= coupling @ onward[-1]
+            solved[chunk] -= coupling @ solved[chunks[index - 1]]
+        if index == len(chunks) - 1:
+            solved[chunk] = np.linalg.solve(matrix, solved[chunk])
+        else:
+            ahead = _coupling(places[chunk], places[chunks[index + 1]], lags)
+            both = np.linalg.solve(matrix, np.column_stack([ahead, solved[chunk]]))
+            onward.append(both[:, :-1])
+            solved[chunk] = both[:, -1]
+    for index in range(len(chunks) - 2, -1, -1):
+        solved[chunks[index]] -= onward[index] @ solved[chunks[index + 1]]
+    return solved
+
+
+def _coupling(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], lags: Signal) -> Signal:
+    order = lags.size // 2
+    apart = np.abs(rows[:, np.newaxis] - columns)
+    matrix: Signal = np.where(apart <= order, lags[order + np.minimum(apart, order)], 0.0)
+    return matrix
+
+
+@lru_cache(maxsize=8)
+def _hann(size: int) -> Signal:
+    window: Signal = np.hanning(size + 2)[1:-1]
+    window.flags.writeable = False
+    return window

@@ -28,12 +28,16 @@ from wavechain_restoration.runs import joined, runs
 
 _SEARCH_ORDER = 32
 _REPAIR_ORDER = 64
-_ROUNDS = 3
+_ROUNDS = 2
 _INSIDE = 0.5  # threshold for the frames of a click, as a share of that for finding one
 _EXPLAINED = 0.8  # share of the excitation that a repair must take away
 _WIDER = (0, 4, 12)  # frames by which a click is tried wider on each side, until its repair explains enough
 _JOIN = 8
 _LOUDER = 1.5  # a repair that rises this far above all that is around it is none
+_BESIDE_SECONDS = 0.005
+_ISOLATED = 2.5  # times the largest excitation on either side, that of a click is
+_ALIKE = 3.5  # times the excitation on one side, that on the other is at most: clicks come amid one sound
+_CROWDED = 0.25  # share of suspects on one side, from which on they are the sound
 _FLOOR = 2.0**-17  # half a step of 16 bits: nothing below is a click
 
 
@@ -58,6 +62,7 @@ class _Declick(InOrder):
         self._longest = max(1, round(stage.longest_ms * spec.sample_rate / 1000))
         # In standard deviations of the undisturbed excitation, estimated from its median.
         self._threshold = 12.0 * 10 ** ((5.0 - stage.sensitivity) / 20)
+        self._beside = round(_BESIDE_SECONDS * spec.sample_rate)
         self._clicks = 0
         self._frames = 0
 
@@ -67,11 +72,12 @@ class _Declick(InOrder):
         if marked is None:
             return None
         found, clean, model = marked
-        scale = self._scale(excitation(clean, model))
+        error = np.abs(excitation(clean, model))
+        scale = self._scale(error)
         changed = np.zeros(window.size, bool)
         for start, end in runs(found):
             if self.left <= start < self.left + frames and end - start <= self._longest:
-                repaired = self._settled(window, clean, found, (start, end), model, float(scale[start]))
+                repaired = self._settled(window, clean, found, (start, end), model, float(scale[start]), error)
                 if repaired is not None:
                     start, repair = repaired
                     clean[start : start + repair.size] = repair
@@ -128,13 +134,15 @@ class _Declick(InOrder):
         So a click does not raise it, and an attack lifts the threshold also just before itself.
         """
         size = self.core // 4
-        level = np.maximum(np.median(np.abs(statistic).reshape(-1, size), axis=1) / 0.6745, _FLOOR)
+        # Every other frame says as much about the median.
+        ordered = np.partition(np.abs(statistic[::2]).reshape(-1, size // 2), size // 4, axis=1)
+        level = np.maximum(ordered[:, size // 4] / 0.6745, _FLOOR)
         held = np.maximum(level, np.maximum(np.append(level[1:], 0.0), np.append(0.0, level[:-1])))
         around: Signal = np.repeat(held, size)
         return around
 
     def _settled(
-        self, window: Signal, clean: Signal, found: Mask, click: tuple[int, int], model: Signal, scale: float
+        self, window: Signal, clean: Signal, found: Mask, click: tuple[int, int], model: Signal, scale: float, error: Signal
     ) -> tuple[int, Signal] | None:
         """Where the repair of a click starts, and the repair; None where it explains too little to be one."""
         order = model.size - 1
@@ -151,11 +159,27 @@ class _Declick(InOrder):
             if np.abs(repaired[inner]).max() > _LOUDER * np.abs(around[~unknown]).max():
                 return None
             before, after = (np.convolve(each, model, "valid") for each in (around, repaired))
+            if not self._isolated(start, end, window, found, error, float(np.abs(before).max())):
+                return None
             power = float(before @ before)
             explained = power - float(after @ after)
             if explained >= max(_EXPLAINED * power, (self._threshold * scale) ** 2):
                 return start, repaired[inner]
         return None
+
+    def _isolated(
+        self, start: int, end: int, window: Signal, found: Mask, error: Signal, strength: float
+    ) -> bool:
+        """Whether the sound is alike on both sides of a click, and the click stands out from it."""
+        before, after = slice(max(start - self._beside, 0), start), slice(end, end + self._beside)
+        for side in (before, after):
+            # Where sound begins or ends at once, as a stream may, there is nothing to be expected.
+            if found[side].mean() > _CROWDED or 2 * np.count_nonzero(window[side]) < self._beside:
+                return False
+        quieter, louder = sorted(float(np.sqrt(np.mean(error[side] ** 2))) + _FLOOR for side in (before, after))
+        if louder > _ALIKE * quieter:
+            return False
+        return strength > _ISOLATED * max(float(error[before].max()), float(error[after].max()))
 
     @property
     def report(self) -> dict[str, Any]:

@@ -38,7 +38,9 @@ _STEP_HZ = 0.004
 _SEARCHED = 20  # lines
 _TRIED = 12  # series, the best first
 _APART_HZ = 0.05
-_LOW_LINES = 3  # hum has one of these; the overtones of a note that falls on a higher line have none
+_LOW_LINES = 4  # hum has two of these; the overtones of a note that falls on a higher line have not
+_TURNS = 4
+_UNUSUAL = 4.0  # times the usual deviation of a frame, from which on it counts half or less
 _AGREE = 6.0  # times what the noise beside the line would explain, that frames may deviate from it
 _AGREE_SHARE = 0.05  # of the power of the line, that they may deviate at any rate
 _KEPT = 6.0  # times the variance of its estimate, from which on a line is taken out
@@ -143,13 +145,11 @@ class _Dehum(Window):
 
     def _is_hum(self, evidence: Signal, heights: Signal, power: float) -> bool:
         lines = np.flatnonzero(evidence >= self._stage.least) + 1
-        if not lines.size or lines[0] > _LOW_LINES:
-            return False
-        if lines.size > 1 and lines[1] <= 2 * _LOW_LINES:
-            return int(np.gcd.reduce(lines)) <= 2
+        if not lines.size or _is_series(lines):
+            return bool(lines.size)
         # A line alone may be hum where it is far from being the sound itself.
         first = int(lines[0]) - 1
-        lone = first < 2 and heights[first] ** 2 / 2 < _LONE_SHARE * power
+        lone = lines.size == 1 and first < 2 and heights[first] ** 2 / 2 < _LONE_SHARE * power
         return bool(lone and evidence[first] > _LONE * self._stage.least)
 
     def _steady(self, frames: _Frames, fundamental: float) -> Complex | None:
@@ -173,12 +173,20 @@ class _Dehum(Window):
             return None
         sums = np.maximum(chosen @ weights, _TINY)
         amplitude = (chosen @ (weights * values)) / sums
+        # A note on the line itself shows in nothing but its frames being unlike the others: these count less.
+        inside, plain = weights.any(axis=1), weights
+        for _ in range(_TURNS):
+            apart = np.abs(values - amplitude) ** 2 * plain
+            weights = plain / (1 + apart / (1 + _UNUSUAL * np.median(apart[inside], axis=0)))
+            sums = np.maximum(chosen @ weights, _TINY)
+            amplitude = (chosen @ (weights * values)) / sums
         certain = np.abs(amplitude) ** 2 * sums / _OVERLAPPING
         deviation = (np.abs(values - amplitude) ** 2 * weights).sum(axis=0)
         height = (np.abs(amplitude) ** 2 * weights).sum(axis=0)
         agreed = (deviation < _AGREE * np.count_nonzero(weights, axis=0)) | (deviation < _AGREE_SHARE * height)
         agreed &= np.median(certain, axis=0) > _KEPT
-        if not agreed.any() or int(order[agreed][0]) > _LOW_LINES:
+        lines = order[agreed]
+        if not lines.size or not (_is_series(lines) or (lines.size == 1 and lines[0] <= 2)):
             return None
         return amplitude * (np.maximum(0, 1 - 1 / np.maximum(certain, 1)) * agreed)
 
@@ -254,3 +262,8 @@ def _apart(count: int, span: int | None) -> Signal:
         return np.ones((count, count))
     near = np.abs(np.subtract.outer(np.arange(count), np.arange(count))) <= span // 2
     return near.astype(np.float64)
+
+
+def _is_series(lines: npt.NDArray[np.intp]) -> bool:
+    """Whether these multiples, in rising order, are hum: of the mains, or of twice the mains."""
+    return lines.size > 1 and bool(lines[1] <= _LOW_LINES) and int(np.gcd.reduce(lines)) <= 2

@@ -15,6 +15,7 @@ import pytest
 from wavechain.registry import registry, reset
 from wavechain.testing import music
 
+TOYS = ("toy_recipes", "toy_families")
 SETTINGS = {"steps": 20, "batch": 2, "validate_every": 7, "validation_clips": 2, "warmup_steps": 3}
 
 
@@ -22,11 +23,13 @@ SETTINGS = {"steps": 20, "batch": 2, "validate_every": 7, "validation_clips": 2,
 def toys(tmp_path, monkeypatch):
     """The folder of a site where the toys are installed."""
     site = tmp_path / "site"
-    info = site / "toys-1.0.dist-info"
-    info.mkdir(parents=True)
-    shutil.copyfile(Path(__file__).with_name("toy_recipes.py"), site / "toy_recipes.py")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text("[wavechain.plugins]\ntoys = toy_recipes\n", encoding="utf-8")
+    for name in TOYS:
+        named = name.replace("_", "-")
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        shutil.copyfile(Path(__file__).with_name(f"{name}.py"), site / f"{name}.py")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {named}\nVersion: 1.0\n", encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[wavechain.plugins]\n{named} = {name}\n", encoding="utf-8")
     monkeypatch.syspath_prepend(site)
     importlib.invalidate_caches()
     reset()
@@ -35,7 +38,8 @@ def toys(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     yield site
     torch.set_num_threads(threads)
-    sys.modules.pop("toy_recipes", None)
+    for name in TOYS:
+        sys.modules.pop(name, None)
     reset()
 
 

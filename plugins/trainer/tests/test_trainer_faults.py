@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import json
 import os
+import pickle
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +153,38 @@ def test_a_checkpoint_without_its_step_is_refused(training, recordings, begun):
     assert "does not say its step" in said_by(error)
 
 
+CHANGES = [
+    (lambda tensors, facts: facts.update(step="7"), "does not say its step"),
+    (lambda tensors, facts: facts.update(step=True), "does not say its step"),
+    (lambda tensors, facts: facts.update(best=None), "does not say its best"),
+    (lambda tensors, facts: facts.update(optimizers="net"), "does not say its optimizers"),
+    (lambda tensors, facts: facts.update(optimizers=[["ghost"]]), "optimizers = ['ghost'] is not of this recipe"),
+    (lambda tensors, facts: facts.update(optimizers=[[["net"]]]), "is not of this recipe"),
+    (lambda tensors, facts: facts.update(optimizers=[]), "which is not of this recipe"),
+    (lambda tensors, facts: tensors.pop("optimizer/net/0/exp_avg"), "has no optimizer/net/0/exp_avg"),
+    (lambda tensors, facts: tensors.update({"optimizer/net/99/exp_avg": torch.zeros(1)}), "optimizer/net/99/exp_avg"),
+    (lambda tensors, facts: tensors.update({"optimizer/net/0/exp_avg": torch.zeros(1)}), "has the shape [1], here"),
+    (lambda tensors, facts: tensors.update({"recent/0/net/ghost": torch.zeros(1)}), "which is not of this recipe"),
+    (lambda tensors, facts: tensors.update({"average/net/leave.bias": torch.zeros(1).double()}), "is torch.float64"),
+    (lambda tensors, facts: tensors.pop("random/torch"), "has no random/torch"),
+    (lambda tensors, facts: tensors["random/torch"].fill_(255), "cannot be gone on from"),
+]
+
+
+def test_a_checkpoint_that_was_tampered_with_is_refused(training, recordings, begun):
+    path = checkpoint_of(begun)
+    whole = path.read_bytes()
+    for change, told in CHANGES:
+        path.write_bytes(whole)
+        rewritten(path, change)
+        before = path.read_bytes()
+        assert before != whole
+        with pytest.raises(UnreadableError) as error:
+            resume(training, recordings, begun)
+        assert told in said_by(error)
+        assert path.read_bytes() == before
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(training, recordings, begun, tmp_path):
     other = training("toy-vae").train([recordings], tmp_path / "other")
     checkpoint_of(begun).write_bytes(checkpoint_of(other).read_bytes())
@@ -194,25 +229,34 @@ def test_a_lost_recording_of_the_cache_is_decoded_again(training, recordings, be
 # A full disk.
 
 
-@pytest.mark.parametrize("where", ["save", "rename"])
-def test_a_full_disk_at_a_checkpoint_leaves_the_one_before(training, recordings, begun, monkeypatch, where):
-    from wavechain_trainer import checkpoint
+@pytest.fixture
+def small_files():
+    """No file may grow beyond so many bytes: the system itself refuses, as a full disk does."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(training, recordings, begun, small_files):
     before = checkpoint_of(begun).read_bytes()
-    real = checkpoint.save_file
+    small_files(len(before) - 1)
+    with pytest.raises(UnwritableError) as error:
+        resume(training, recordings, begun)
+    assert "the checkpoint cannot be written (File too large); the one before is still there" in said_by(error)
+    small_files(10**9)
+    assert checkpoint_of(begun).read_bytes() == before
+    assert list(begun.rglob(".*.tmp")) == []
+    resume(training, recordings, begun)
 
-    def full(tensors, path, header):
-        real(tensors, path, header)
-        path.write_bytes(path.read_bytes()[:100])
+
+def test_a_full_disk_at_a_checkpoint_leaves_the_one_before(training, recordings, begun, monkeypatch):
+    before = checkpoint_of(begun).read_bytes()
+
+    def full(handle):  # many systems find out no sooner than this
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    def no_sync(handle):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    if where == "save":
-        monkeypatch.setattr(checkpoint, "save_file", full)
-    else:
-        monkeypatch.setattr(os, "fsync", no_sync)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UnwritableError) as error:
         resume(training, recordings, begun)
     assert "the checkpoint cannot be written (No space left on device); the one before is still there" in said_by(error)
@@ -318,21 +362,142 @@ def test_a_model_folder_is_checked_before_it_is_used(training, recordings, tmp_p
         find_model("repiar")
 
 
-def test_a_model_that_cannot_be_written_leaves_the_old_one(training, recordings, tmp_path, monkeypatch):
+def test_a_model_that_cannot_be_written_leaves_the_old_one(training, recordings, tmp_path, small_files):
     from wavechain.models import write_model
 
     folder = training().train([recordings], tmp_path / "run")
     before = (folder / "model.safetensors").read_bytes()
-
-    def full(tensors, path):
-        path.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(safetensors_torch, "save_file", full)
-    with pytest.raises(UnwritableError, match="No space left on device"):
-        write_model(folder, {"a": torch.zeros(1)}, {"part": "toy-net"})
+    small_files(1_000)
+    with pytest.raises(UnwritableError, match="the model cannot be written \\(File too large\\)"):
+        write_model(folder, {"a": torch.zeros(1_000)}, {"part": "toy-net"})
     assert (folder / "model.safetensors").read_bytes() == before
     assert list(folder.glob(".*.tmp")) == []
+
+
+def test_others_may_read_what_a_run_leaves(training, recordings, tmp_path):
+    folder = training().train([recordings], tmp_path / "run")
+    modes = {path.name: path.stat().st_mode for path in (folder / "config.json", folder / "model.safetensors")}
+    assert len(set(modes.values())) == 1
+    assert checkpoint_of(folder).stat().st_mode in modes.values()
+
+
+class Bomb:
+    """What a pickle can do to who loads it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def pickles(path):
+    yield pickle.dumps(Bomb(path))
+    yield pickle.dumps(Bomb(path), protocol=0)
+    buffer = io.BytesIO()
+    torch.save({"network/net/leave.bias": Bomb(path)}, buffer)
+    yield buffer.getvalue()
+
+
+def test_nothing_that_a_pickle_says_is_done(training, recordings, begun, tmp_path):
+    from wavechain.models import load_network, open_model
+
+    config = (begun / "config.json").read_text(encoding="utf-8")
+    for content in pickles(tmp_path / "went off"):
+        for path in (checkpoint_of(begun), begun / "model.safetensors"):
+            path.write_bytes(content)
+        with pytest.raises(UnreadableError) as error:
+            resume(training, recordings, begun)
+        assert "checkpoint.safetensors: the checkpoint cannot be read" in said_by(error)
+        with pytest.raises(UnreadableError) as error:
+            open_model(begun)
+        assert "truncated" in said_by(error)
+        (begun / "config.json").write_bytes(content)
+        with pytest.raises(UnreadableError) as error:
+            open_model(begun)
+        said_by(error)
+        (begun / "config.json").write_text(config, encoding="utf-8")
+    assert not (tmp_path / "went off").exists()
+    for name in ("toy_recipes:Net", "toy_recipes.Net", "os.system", "torch.nn.Linear", "../toy-net", "toy-net\n"):
+        (begun / "config.json").write_text(json.dumps({**json.loads(config), "part": name}), encoding="utf-8")
+        with pytest.raises((UnreadableError, ChainError)) as error:
+            load_network(open_model(begun))
+        said_by(error)
+
+
+def header(path, change):
+    """The file at *path* after *change* of its header."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    told = json.loads(content[8 : 8 + length])
+    text = json.dumps(change(told)).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+
+
+BIAS = "leave.bias"
+HEADERS = [
+    lambda told: [],
+    lambda told: told | {BIAS: []},
+    lambda told: told | {BIAS: told[BIAS] | {"dtype": "F99"}},
+    lambda told: told | {BIAS: told[BIAS] | {"dtype": "I8"}},
+    lambda told: told | {BIAS: told[BIAS] | {"shape": [-1]}},
+    lambda told: told | {BIAS: told[BIAS] | {"shape": ["x"]}},
+    lambda told: told | {BIAS: told[BIAS] | {"shape": [float("inf")]}},
+    lambda told: told | {BIAS: told[BIAS] | {"data_offsets": []}},
+    lambda told: told | {BIAS: told[BIAS] | {"data_offsets": ["0", "x"]}},
+    lambda told: told | {BIAS: told[BIAS] | {"data_offsets": [4, 0]}},
+    lambda told: told | {BIAS: told["layers.0.bias"]},
+    lambda told: {name: value for name, value in told.items() if name != BIAS},
+]
+
+
+def test_weights_whose_header_lies_are_refused(begun):
+    from wavechain.models import load_network, open_model
+
+    path = begun / "model.safetensors"
+    whole = path.read_bytes()
+    for change in HEADERS:
+        path.write_bytes(whole)
+        header(path, change)
+        with pytest.raises(UnreadableError) as error:
+            load_network(open_model(begun))
+        assert "model.safetensors" in said_by(error)
+
+
+def test_json_without_end_is_refused(begun):
+    from wavechain.models import open_model
+
+    deep = b"[" * 200_000
+    (begun / "model.safetensors").write_bytes(struct.pack("<Q", len(deep)) + deep)
+    with pytest.raises(UnreadableError):
+        open_model(begun)
+    (begun / "config.json").write_bytes(deep)
+    with pytest.raises(UnreadableError):
+        open_model(begun)
+
+
+def test_weights_that_are_not_numbers_and_settings_that_make_nothing_are_refused(training, recordings, begun):
+    from wavechain.models import load_network, open_model
+
+    config = json.loads((begun / "config.json").read_text(encoding="utf-8"))
+
+    def refused(**changes):
+        (begun / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
+        with pytest.raises(WavechainError) as error:
+            load_network(open_model(begun))
+        return said_by(error)
+
+    assert "its settings make no toy-net" in refused(settings={"widht": 4})
+    assert "its settings make no toy-net" in refused(settings={"width": "four"})
+    assert "its settings make no toy-net" in refused(settings={"width": 10**13})
+    assert "sample_rate = -8000 is not a rate" in refused(sample_rate=-8_000)
+    (begun / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    weights = safetensors_torch.load_file(begun / "model.safetensors")
+    weights[BIAS] *= float("nan")
+    safetensors_torch.save_file(weights, begun / "model.safetensors")
+    with pytest.raises(UnreadableError) as error:
+        load_network(open_model(begun))
+    assert f"{BIAS} holds what is not a number" in said_by(error)
 
 
 # Recordings, one by one.

@@ -72,14 +72,14 @@ class Toy(Recipe):
 
 
 class Gan(Toy):
-    """Two optimisers, dropout in the judge, which joins half-way."""
+    """Two optimisers, dropout in the judge, which joins after a quarter of the steps."""
 
     def networks(self):
         judge = nn.Sequential(nn.Conv1d(1, 8, 15, stride=4), nn.LeakyReLU(0.2), nn.Dropout(0.3), nn.Conv1d(8, 1, 3))
         return {"net": Net(self.width), "judge": judge}
 
     def turns(self, step, steps):
-        if 2 * step < steps:
+        if 4 * step < steps:
             return [Turn("learn", ("net",))]
         return [Turn("judge", ("judge",)), Turn("convince", ("net",))]
 

@@ -75,6 +75,9 @@ class RunFolder:
             return
         if not self.checkpoint.exists():
             raise UnreadableError(f"{self.path}: there is no run to resume.", hint="without --resume.")
+        for folder in (self.path, self.train, self.train / "best", self.train / "previews"):
+            for path in folder.glob(".*.tmp"):  # what a kill left half written
+                path.unlink(missing_ok=True)
         try:
             stored = json.loads(settings.read_text(encoding="utf-8"))
             # A setting that this program has learned since the run began stands at its default.

@@ -303,31 +303,22 @@ class Loop:
         """Raises UnreadableError for what is no checkpoint of this recipe, UsageError for one of other recordings."""
         tensors, facts = checkpoint.read(self.folder.checkpoint)
         self._check(tensors, facts)
-        self._restore(tensors, facts)
+        try:
+            self._restore(tensors, facts)
+        except (RuntimeError, ValueError, TypeError) as error:  # torch's own state, which only torch can judge
+            raise UnreadableError(
+                f"{self.folder.checkpoint}: cannot be gone on from ({error}).", hint="an older copy of it."
+            ) from error
 
     def _check(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         path = self.folder.checkpoint
-        other = "the recipe it was made with, or a new run without --resume."
-        lacking = [name for name in ("step", "detour", "best", "data", "optimizers") if name not in facts]
-        if lacking:
-            raise UnreadableError(f"{path}: does not say its {lacking[0]}.", hint="an older copy of it.")
         rate = facts.get("sample_rate", self.recipe.sample_rate)
         if rate != self.recipe.sample_rate:
-            raise UnreadableError(f"{path}: is of {rate} Hz, the recipe of {self.recipe.sample_rate} Hz.", hint=other)
-        wanted = {
-            name: value.shape for name, value in self._state()[0].items() if name.startswith(("network/", "average/"))
-        }
-        wanted["random/torch"] = torch.get_rng_state().shape
-        for name, shape in wanted.items():
-            if name not in tensors:
-                raise UnreadableError(f"{path}: has no {name}: it is of another recipe.", hint=other)
-            if tensors[name].shape != shape:
-                sizes = f"{list(tensors[name].shape)}, here {list(shape)}"
-                raise UnreadableError(f"{path}: {name} has the shape {sizes}: it is of another recipe.", hint=other)
-        known = ("optimizer/", "recent/", "random/cuda")
-        unknown = [name for name in tensors if name not in wanted and not name.startswith(known)]
-        if unknown:
-            raise UnreadableError(f"{path}: holds {unknown[0]}, which is not of this recipe.", hint=other)
+            told = f"{path}: is of {rate} Hz, the recipe of {self.recipe.sample_rate} Hz."
+            raise UnreadableError(told, hint=checkpoint.OTHER)
+        known = ("network/", "average/", "random/torch")
+        wanted = {name: value for name, value in self._state()[0].items() if name.startswith(known)}
+        checkpoint.check(path, tensors, facts, wanted, self.networks)
         if facts["data"] != self.data.digest:
             raise UsageError(
                 f"{path}: was made on other recordings than these.",

@@ -18,7 +18,7 @@ class Mixture:
     untouched     how often nothing is done, 0 to 1
     most          the most faults in one clip
 
-    A fault that changes what is wanted (``changes_wanted = True`` on its class, as for a room) comes first, as in life:
+    A fault that changes what is wanted (`Degradation.changes_wanted`: a room) comes first, as in life:
     the room was there before the microphone. Of such faults at most one is applied. All others worsen only what the
     repair is given.
     """
@@ -46,7 +46,7 @@ class Mixture:
         for name in applied:
             degradation = self._degradations[name]
             worsened, target = degradation.apply(worsened, sample_rate, rng, surroundings)
-            if _changes_wanted(degradation):
+            if degradation.changes_wanted:
                 wanted = target
         return worsened, wanted, applied
 
@@ -57,9 +57,5 @@ class Mixture:
         names = list(self._degradations)
         drawn = [names[index] for index in rng.choice(len(names), count, replace=False, p=self._chances)]
         rng.shuffle(drawn)
-        first = [name for name in drawn if _changes_wanted(self._degradations[name])]
+        first = [name for name in drawn if self._degradations[name].changes_wanted]
         return (*first[:1], *(name for name in drawn if name not in first))
-
-
-def _changes_wanted(degradation: Degradation) -> bool:
-    return bool(getattr(degradation, "changes_wanted", False))

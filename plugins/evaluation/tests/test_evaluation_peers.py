@@ -1,0 +1,64 @@
+"""The tool that puts other programs into the table: what it leaves out, what it passes on, what it prints."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wavechain import Audio
+from wavechain.testing import music
+
+TOOL = Path(__file__).parents[1] / "tools" / "peers.py"
+RATE = 22_050
+
+
+def peers(*arguments):
+    return subprocess.run([sys.executable, TOOL, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    for folder, seeds in (("clean", (1, 2)), ("noise", (3,))):
+        (tmp_path / folder).mkdir()
+        for seed in seeds:
+            sound = np.random.default_rng(seed).standard_normal((1, RATE)).astype(np.float32) / 10
+            sound = sound if folder == "noise" else music(sample_rate=RATE, seconds=1, seed=seed).waveform[:1]
+            Audio(sound, RATE).write(tmp_path / folder / f"music_{seed}.wav")
+    return tmp_path
+
+
+def test_a_tuned_program_and_a_chain_are_compared_and_printed_as_markdown(recordings, tmp_path):
+    pytest.importorskip("imageio_ffmpeg")
+    work, report = tmp_path / "work", tmp_path / "report"
+    work.mkdir()
+    (work / "tuned.json").write_text('{"adeclick": "2"}')
+    asked = ("--degradations", "clicks,clean", "--metrics", "si-sdr,change-db", "--no-cpu", "-q", "-c", "half=gain")
+    said = peers("bench", work, recordings, "-o", report, "--", *asked)
+    assert said.returncode == 0, said.stderr
+    assert "afftdn is left out: not tuned." in said.stderr
+    assert "rnnoise is left out: not installed." in said.stderr
+    assert list((work / "cache").iterdir())
+
+    found = json.loads((report / "results.json").read_text())
+    told = found["faults"]["clicks"]["groups"]["all"]["rows"]["adeclick"]["si-sdr"]
+    printed = peers("table", report / "results.json")
+    assert printed.returncode == 0, printed.stderr
+    lines = printed.stdout.splitlines()
+    assert (
+        lines[lines.index("### clicks (2 items)") + 2] == "| row | si-sdr ↑ | [95 %] | gain | [95 %] |  | CPU s/min |"
+    )
+    (line,) = [line for line in lines if line.startswith("| adeclick") and f"{told['median']:.2f}" in line]
+    assert f"{told['gain']:+.2f}" in line
+    assert {line.count("|") for line in lines if line.startswith("|")} == {8}
+    assert peers("table", report / "results.json", "--group", "speech").stdout.strip() == ""
+
+
+def test_nothing_tuned_is_told_in_one_line(tmp_path, recordings):
+    said = peers("bench", tmp_path, recordings, "-o", tmp_path / "report")
+    assert said.returncode == 2
+    assert said.stderr == f"{tmp_path / 'tuned.json'}: no such file; run tune first.\n"

@@ -1,0 +1,87 @@
+"""What is mended before the network: found by name, weighed, kept in its band, in time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wavechain.errors import StageError
+from wavechain.processors import Processor
+from wavechain.stream import Block, Spec
+from wavechain.testing import noise
+from wavechain_gan_repair.classical import Classical, InTurn, Removed, installed
+
+RATE = 44_100
+SPEC = Spec.audio(RATE, 2)
+
+
+def run(processor: Processor, waveform: Block, size: int = 4_096) -> Block:
+    done = [processor.process(waveform[:, at : at + size]) for at in range(0, waveform.shape[1], size)]
+    return np.concatenate([*done, processor.flush()], axis=1)
+
+
+def quieter() -> dict[str, object]:
+    """Stage `gain` as it comes, but turned down: a change of everything."""
+    found = installed(["gain"])
+    return {"gain": type(found["gain"])(gain_db=-6.0)}
+
+
+@pytest.fixture
+def sound() -> Block:
+    return noise(sample_rate=RATE, channels=2, seconds=1.0).waveform
+
+
+def test_stages_are_found_by_name_in_the_order_asked_for():
+    assert list(installed(["highpass", "no-such-stage", "gain"])) == ["highpass", "gain"]
+
+
+def test_half_the_amount_is_half_the_change(sound):
+    full, half = (run(Classical(SPEC, quieter(), amount, None), sound) - sound for amount in (1.0, 0.5))
+    np.testing.assert_allclose(half, full / 2, atol=1e-6)
+    assert np.abs(full).max() > 0.01
+
+
+def test_the_whole_change_is_that_of_the_stages_to_the_bit(sound):
+    stage = quieter()
+    np.testing.assert_array_equal(run(Classical(SPEC, stage, 1.0, None), sound), run(stage["gain"].open(SPEC), sound))
+
+
+def test_a_change_stays_in_its_band(sound):
+    change = run(Classical(SPEC, quieter(), 1.0, (1_000, 8_000)), sound)[0] - sound[0]
+    power = np.abs(np.fft.rfft(change * np.hanning(change.size))) ** 2
+    hertz = np.fft.rfftfreq(change.size, 1 / RATE)
+    inside = power[(hertz > 1_100) & (hertz < 7_900)].mean()
+    assert inside > 0
+    assert power[(hertz < 900) | (hertz > 8_100)].mean() < inside / 1e5
+
+
+@pytest.mark.parametrize("band", [None, (200.0, 6_000.0)])
+def test_blocks_do_not_matter(sound, band):
+    whole = run(Classical(SPEC, quieter(), 0.7, band), sound, sound.shape[1])
+    assert whole.shape == sound.shape
+    for size in (1_000, 44_099):
+        np.testing.assert_array_equal(run(Classical(SPEC, quieter(), 0.7, band), sound, size), whole)
+
+
+def test_in_turn_and_removed_add_up(sound):
+    def both() -> InTurn:
+        return InTurn(Classical(SPEC, quieter(), 1.0, None), Classical(SPEC, quieter(), 0.5, None))
+
+    left, removed = run(both(), sound), run(Removed(both()), sound)
+    np.testing.assert_allclose(left + removed, sound, atol=1e-6)
+    assert np.abs(removed).max() > 0.01
+
+
+def test_a_stage_that_does_not_keep_time_is_refused():
+    class Late(Processor):
+        latency = 10
+
+        def process(self, block: Block) -> Block:
+            return block
+
+    class LateStage:
+        def open(self, spec: Spec) -> Processor:
+            return Late(spec)
+
+    with pytest.raises(StageError, match="late does not keep time"):
+        Classical(SPEC, {"late": LateStage()}, 1.0, None)

@@ -14,8 +14,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
-TO_RUN := -e '.[effects,plots]'
-TO_DEVELOP := -e '.[all]' --group dev
+TO_RUN := -e '.[effects,plots,repair]'
+TO_DEVELOP := -e '.[all,train]' --group dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/bench.py            all of them (about ten minutes on two cores)
     python tests/benchmarks/bench.py speed      only those named: speed jobs memory startup runner steps kit repair
+                                                restoration
 
 CPU means user + system seconds of the whole process tree, start-up included. Contenders take turns, so that a noisy
 machine slows all of them alike; medians are shown.
@@ -113,7 +114,7 @@ def have(program: str) -> str | None:
 def main(wanted: Sequence[str]) -> None:
     import importlib
 
-    names = ["runner", "speed", "jobs", "memory", "startup", "steps", "kit", "repair"]
+    names = ["runner", "speed", "jobs", "memory", "startup", "steps", "kit", "repair", "restoration"]
     for name in wanted:
         if name not in names:
             raise SystemExit(f"no benchmark is called {name!r}. Try: {', '.join(names)}.")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import re
+import signal
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from wavechain.recipes import read_recipe, recipe_files
 from wavechain.testing import music
+
+HOUSE = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
 
 # Small enough for a test: a second of training on the bundled recipe's network.
 TINY = """
@@ -185,6 +191,272 @@ def test_a_model_that_is_not_there_is_one_line(wavechain, tmp_path):
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     assert "its format is None" in wavechain("models", "card", tmp_path).err
     assert "its format is None" in wavechain("models", "list", tmp_path).out
+
+
+# Killed, as by the power or the system, and gone on.
+
+GAN = TINY.replace("steps = 6", "steps = 20").replace("validate_every = 3", "validate_every = 7")
+GAN = GAN.replace("adversarial_from = 1.0", "adversarial_from = 0.2\ndiscriminator_seconds = 0.2").replace(
+    "network = {", "discriminator_settings = { sizes = [256, 128], width = 4 }\nnetwork = {"
+)
+# The program itself, which is sent a signal at a step, or finds that no file may grow beyond so many bytes.
+STRUCK = """
+import os, signal, sys
+import torch
+from wavechain_cli.app import app
+from wavechain_trainer.folder import RunFolder
+
+torch.set_num_threads(1)
+number, at, most = map(int, sys.argv[1:4])
+sys.argv = ["wavechain", *sys.argv[4:]]
+log = RunFolder.log
+
+def struck(self, step, said, learning_rate):
+    log(self, step, said, learning_rate)
+    if step == at:
+        os.kill(os.getpid(), number)
+
+RunFolder.log = struck
+if most:
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+app()
+"""
+
+
+def struck(*arguments, signal_number=0, at=0, most=0):
+    """The program in a process of its own."""
+    numbers = (int(signal_number), at, most)
+    return subprocess.run(
+        [sys.executable, "-c", STRUCK, *map(str, (*numbers, *arguments))], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def gan(recipe):
+    import torch
+
+    recipe.write_text(GAN, encoding="utf-8")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield recipe
+    torch.set_num_threads(threads)
+
+
+def left_by(folder):
+    """All bits of a run: weights, averages, moments, chance, the model, the tables."""
+    from safetensors.torch import load_file
+
+    tensors = load_file(folder / "train" / "checkpoint.safetensors")
+    files = ("model.safetensors", "config.json", "train/log.csv", "train/validation.csv")
+    return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()} | {
+        name: (folder / name).read_bytes() for name in files
+    }
+
+
+@pytest.mark.parametrize(
+    ("at", "resumed"), [(8, 7), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((3, 0), (7, 0), (19, 14)))]
+)
+def test_seven_steps_a_kill_and_thirteen_steps_are_twenty_steps_to_the_bit(
+    wavechain, gan, recordings, tmp_path, at, resumed
+):
+    whole = wavechain("train", gan, recordings, "-o", tmp_path / "whole")
+    assert whole.code == 0, whole.err
+    killed = struck("train", gan, recordings, "-o", tmp_path / "killed", signal_number=signal.SIGKILL, at=at)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    again = wavechain("train", gan, recordings, "-o", tmp_path / "killed", "--resume")
+    assert again.code == 0, again.err
+    assert f"resumed at step {resumed} of 20" in again.err
+    bits = left_by(tmp_path / "whole")
+    assert {name.split("/")[1] for name in bits if name.startswith("optimizer/")} == {"repairnet", "discriminator"}
+    assert {name.split("/")[1] for name in bits if name.startswith("average/")} == {"repairnet", "discriminator"}
+    assert left_by(tmp_path / "killed") == bits
+
+
+def test_a_run_that_is_asked_to_end_saves_and_says_how_to_go_on(wavechain, gan, recordings, tmp_path):
+    ended = struck("train", gan, recordings, "-o", tmp_path / "x", signal_number=signal.SIGTERM, at=5)
+    assert ended.returncode == 130
+    assert (
+        ended.stderr.strip()
+        .splitlines()[-1]
+        .endswith("stopped at step 5 of 20; the same command with --resume goes on")
+    )
+    assert "step 20: " in wavechain("train", gan, recordings, "-o", tmp_path / "x", "--resume").err
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_is_one_line_and_the_one_before_is_whole(
+    wavechain, gan, recordings, tmp_path
+):
+    pytest.importorskip("resource")
+    began = wavechain("train", gan, recordings, "-o", tmp_path / "x", "--minutes", "1e-9")
+    assert began.code == 0, began.err
+    path = tmp_path / "x" / "train" / "checkpoint.safetensors"
+    before = path.read_bytes()
+    full = struck("train", gan, recordings, "-o", tmp_path / "x", "--resume", most=len(before))
+    assert full.returncode == 1
+    line = full.stderr.strip().splitlines()[-1]
+    assert line.startswith(f"error: {path}: the checkpoint cannot be written (File too large)")
+    assert "Traceback" not in full.stderr
+    again = wavechain("train", gan, recordings, "-o", tmp_path / "x", "--resume")
+    assert again.code == 0
+    assert "resumed at step 0 of 20" in again.err
+
+
+# Checkpoints and models that are not what they should be.
+
+
+def one_line(said, code, words):
+    assert said.code == code, said.err
+    lines = [line for line in said.err.strip().splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert words in lines[0]
+    assert "Traceback" not in said.err
+
+
+def test_a_run_that_was_damaged_is_refused_in_one_line(wavechain, trained, recipe, recordings):
+    again = ("train", recipe, recordings, "-o", trained, "--resume")
+    path = trained / "train" / "checkpoint.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    one_line(wavechain(*again), 1, "the checkpoint cannot be read (it is truncated or damaged")
+    path.write_bytes(pickle.dumps({"step": 6}))
+    one_line(wavechain(*again), 1, "the checkpoint cannot be read")
+    name = re.search(rb'"(network/repairnet/[\w.]+)"', whole)[1]
+    path.write_bytes(whole.replace(b'"' + name + b'"', b'"' + name[:-1] + b'?"'))
+    one_line(wavechain(*again), 1, f"has no {name.decode()}: it is of another recipe")
+    path.write_bytes(whole.replace(b'\\"sample_rate\\": 16000', b'\\"sample_rate\\": 44100'))
+    one_line(wavechain(*again), 1, "is of 44100 Hz, the recipe of 16000 Hz")
+    path.write_bytes(whole)
+    recipe.write_text(TINY.replace("16000", "22050"), encoding="utf-8")
+    one_line(wavechain(*again), 2, "this run was begun with recipe.rate_hz = 16000, not 22050")
+
+
+def test_a_model_that_was_damaged_is_refused_in_one_line_wherever_it_is_used(wavechain, trained, tmp_path):
+    music(sample_rate=16_000, seconds=1).write(tmp_path / "in.wav")
+    run = ("run", tmp_path / "in.wav", tmp_path / "out.wav", "-s", f"repair:model={trained}")
+    well = wavechain(*run)
+    assert well.code == 0, well.err
+    (tmp_path / "out.wav").unlink()
+    weights, config = trained / "model.safetensors", trained / "config.json"
+    whole, settings = weights.read_bytes(), json.loads(config.read_text(encoding="utf-8"))
+
+    def refused(words, code=1):
+        one_line(wavechain("models", "show", trained), code, words)
+        one_line(wavechain("models", "export", trained, "-o", tmp_path / "copy"), code, words)
+        assert words in json.loads(wavechain("models", "list", trained, "--json").out)[-1]["error"]
+        one_line(wavechain(*run), code, words)
+        assert not (tmp_path / "out.wav").exists()
+        assert not (tmp_path / "copy").exists()
+
+    weights.write_bytes(whole[:-1])
+    refused("model.safetensors: is truncated")
+    weights.write_bytes(pickle.dumps({"enter.weight": [1.0]}))
+    refused("model.safetensors: is truncated or not a safetensors file")
+    weights.write_bytes(whole)
+    config.write_text(json.dumps(settings | {"part": "os:system"}), encoding="utf-8")
+    refused("part = 'os:system' is not a name; a config never names code")
+    config.write_text(json.dumps(settings | {"sample_rate": 0}), encoding="utf-8")
+    refused("sample_rate = 0 is not a rate")
+    config.write_text(json.dumps(settings | {"format": "wavechain-model/9"}), encoding="utf-8")
+    refused("its format is 'wavechain-model/9'")
+
+
+@pytest.mark.parametrize(("files", "told"), [(0, "0 of 0 audio files"), (1, "1 of 1 audio files")])
+def test_too_few_recordings_are_one_line(wavechain, recipe, tmp_path, files, told):
+    folder = tmp_path / "few"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no sound", encoding="utf-8")
+    for seed in range(files):
+        music(sample_rate=16_000, seconds=2, channels=1, seed=seed).write(folder / f"{seed}.wav")
+    one_line(
+        wavechain("train", recipe, folder, "-o", tmp_path / "x"), 2, f"{told} can be trained on, and training needs two"
+    )
+
+
+def test_a_learning_rate_that_blows_up_ends_in_one_line(wavechain, recipe, recordings, tmp_path):
+    recipe.write_text("learning_rate = 1.0\nclip_norm = 1e30\n" + TINY, encoding="utf-8")
+    recipe.write_text(
+        recipe.read_text(encoding="utf-8").replace("faults = ", "losses = { waveform = { weight = 1e38 } }\nfaults = ")
+    )
+    said = wavechain("train", recipe, recordings, "-o", tmp_path / "x")
+    one_line(said, 1, "is not finite")
+    assert "a lower learning_rate" in said.err
+
+
+# The light path: what is not used is not loaded, and what is not installed is said.
+
+IMPORTED = """
+import importlib, json, sys
+from importlib.metadata import entry_points
+from wavechain.registry import registry
+
+modules = sorted({spec.target.partition(".")[0] for kind in ("recipe", "network", "loss", "degradation")
+                  for spec in registry().parts(kind)} | set(sys.argv[1:]))
+for name in modules:
+    importlib.import_module(name)
+heavy = ("torch", "torchaudio", "onnxruntime", "scipy", "safetensors", "librosa", "matplotlib", "pedalboard", "av")
+print(json.dumps([modules, [name for name in heavy if name in sys.modules]]))
+"""
+# As where a package is not installed: it is neither found nor imported.
+WITHOUT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+absent = set(sys.argv[1].split(","))
+import importlib.util
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name.partition(".")[0] in absent else real(name, package)
+sys.meta_path.insert(0, Absent())
+from wavechain_cli.app import app
+sys.argv = ["wavechain", *sys.argv[2:]]
+app()
+"""
+
+
+def without(packages, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT, ",".join(packages), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+
+
+def test_the_entry_modules_of_all_plugins_load_nothing_heavy():
+    named = list(HOUSE["project"]["entry-points"]["wavechain.plugins"].values())
+    done = subprocess.run([sys.executable, "-c", IMPORTED, *named], capture_output=True, text=True, check=True)
+    modules, heavy = json.loads(done.stdout)
+    assert set(named) <= set(modules)
+    assert {"wavechain_trainer", "wavechain_gan_repair", "wavechain_transforms"} <= set(modules)
+    assert heavy == []
+
+
+def test_a_chain_of_effects_runs_where_there_is_no_torch(song, tmp_path):
+    done = without(
+        ["torch", "onnxruntime"], "run", song, tmp_path / "o.flac", "-s", "gain:gain_db=-3", "-s", "loudness"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "o.flac").is_file()
+
+
+def test_without_torch_and_a_runtime_repair_is_listed_with_the_line_that_installs_it(song, tmp_path):
+    packages = ["torch", "onnxruntime"]
+    listed = json.loads(without(packages, "plugins", "list", "--json").stdout)
+    states = {plugin["name"]: plugin for plugin in listed}
+    assert (states["gan-repair"]["state"], states["trainer"]["state"]) == ("unavailable", "unavailable")
+    stages = without(packages, "stages", "list", "--kind", "model").stdout
+    assert "pip install 'wavechain[repair]'" in stages
+    done = without(packages, "run", song, tmp_path / "o.wav", "-s", "repair")
+    assert done.returncode == 3
+    assert done.stderr.strip() == (
+        "error: gan-repair.repair needs package onnxruntime. Try: pip install 'wavechain[repair]'"
+    )
+    assert not (tmp_path / "o.wav").exists()
 
 
 @pytest.mark.slow

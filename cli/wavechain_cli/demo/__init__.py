@@ -46,3 +46,32 @@ def run_demo(folder: Path) -> None:
         print(warning)
     print(f"\nsound:   {output}\npicture: {picture}\nchain:   {CHAIN}")
     print(f"\nThe same by hand:\n  wavechain run {AUDIO} my.flac --chain {CHAIN}")
+    _blind(folder)
+
+
+def _blind(folder: Path) -> None:
+    """The same take again, nobody saying what is wrong with it: what the network heard, and what it left of it."""
+    from wavechain.chain import Chain
+    from wavechain.measure import measure_file
+    from wavechain.registry import registry
+    from wavechain.run import RunOptions
+    from wavechain_cli.measuring import level
+    from wavechain_cli.tables import print_table
+
+    repair = registry().lookup("repair")
+    if repair.missing:
+        print(f"\nrepair, which is told nothing and finds out itself, is not installed: {repair.install}")
+        return
+    output, removed = folder / "repaired.flac", folder / "removed.flac"
+    print("\nThe same take, nobody saying what is wrong with it:\n  repair\n")
+    report = Chain.of("repair").run(AUDIO, output, RunOptions(overwrite=True, residual=removed))
+    before, after = measure_file(AUDIO), measure_file(output)
+    heard = report.facts["stages"][0]["faults"]
+    rows = [
+        ["noise floor", level(before.noise_floor_dbfs, "dBFS"), level(after.noise_floor_dbfs, "dBFS")],
+        ["loudness", level(before.integrated_lufs, "LUFS"), level(after.integrated_lufs, "LUFS")],
+    ]
+    print_table("", ["", "before>", "after>"], rows)
+    print("heard: " + ", ".join(f"{name} {chance:.0%}" for name, chance in heard.items() if chance >= 0.2))
+    print(f"\nsound:   {output}\nremoved: {removed}")
+    print(f"\nThe same by hand:\n  wavechain run {AUDIO} my.flac -s repair --residual removed.flac")

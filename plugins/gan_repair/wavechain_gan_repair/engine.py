@@ -70,7 +70,7 @@ class Repairing(Processor):
         repaired, logits = self._session(spectra, self._hint)
         change = together(here, repaired) - here
         change *= self._open(logits)[:, None]
-        change *= here.any(axis=(1, 3))[:, None, :, None]  # where there is nothing at all, nothing is added
+        change *= np.any(here, axis=(1, 3), keepdims=True)  # where there is nothing at all, nothing is added
         change[..., : self._bins.start] = 0
         change[..., self._bins.stop :] = 0
         return self._together(self._overlap.add(change * self._amount))

@@ -2,9 +2,10 @@
 
 The trunk is that of FastEnhancer (S. Ahn et al., "FastEnhancer: Speed-optimized streaming neural speech enhancement",
 2025; built here from the description): a recurrent layer along time for each band, then a layer across the bands of one
-column, here a mixing one instead of attention. Nothing but the recurrent layers looks back, so their state is all that passes from one stretch of sound to the
-next. Into bands and out of them the spectrum goes as in BSRNN (Y. Luo, J. Yu, "Music source separation with band-split
-RNN", 2022): narrow bands below, wide ones above, a linear layer for each. Four things are ours:
+column, here a mixing one instead of attention. Nothing but the recurrent layers looks back, so their state is all that
+passes from one stretch of sound to the next. Into bands and out of them the spectrum goes as in BSRNN (Y. Luo, J. Yu,
+"Music source separation with band-split RNN", 2022): narrow bands below, wide ones above, a linear layer for each. Four
+things are ours:
 
     what comes out    a complex mask *and* an additive complex residual *and* gains for copies of the spectrum shifted
                       upwards: a mask alone cannot fill an empty band or a gap. The mask works on the spectrum as it
@@ -24,6 +25,7 @@ Conventions
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -63,12 +65,12 @@ class RepairNet(nn.Module):
         self.bands, self.width = sum(count for count, _ in self.groups), width
 
         self.enter = BandwiseLinear(self.groups, 3, width)
-        self.place = nn.Parameter(0.02 * torch.randn(self.bands, width))
+        self.place = nn.Parameter(0.2 * torch.randn(self.bands, width))
         self.ahead = nn.Linear(width * (self.lookahead + 1), width)
         self.told = nn.Linear(len(FAULTS), 2 * width, bias=False)
         self.blocks = nn.ModuleList(Block(self.bands, width) for _ in range(self.layers))
         self.detector = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, len(FAULTS)))
-        self.before_leaving = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.SiLU())
+        self.before_leaving = nn.Sequential(nn.Linear(width, hidden), nn.SiLU())
         self.leave = BandwiseLinear(self.groups, 4 + len(self.copies), hidden, back=True)
         with torch.no_grad():  # starts close to a wire: a mask of nearly one, next to nothing added
             nn.init.zeros_(self.told.weight)
@@ -157,23 +159,28 @@ class BandwiseLinear(nn.Module):
 class Block(nn.Module):
     """Time, then frequency: a recurrent layer for each band, then each number of a column is mixed across the bands.
 
+    No normalisation: how loud a band is against what it was a moment ago is what tells noise from sound.
+
     Shape   (batch, hops, bands, width) and the state (batch * bands, width), both kept
     """
 
     def __init__(self, bands: int, width: int) -> None:
         super().__init__()
-        self.before_time = nn.LayerNorm(width)
         self.time = nn.GRU(width, width, batch_first=True)
         self.after_time = nn.Linear(width, width)
-        self.before_bands = nn.LayerNorm(width)
+        with (
+            torch.no_grad()
+        ):  # memories of 1 to 100 columns from the start; chrono initialisation, C. Tallec, Y. Ollivier,
+            # "Can recurrent neural networks warp time?", ICLR 2018
+            self.time.bias_hh_l0[width : 2 * width] = torch.linspace(0, math.log(100), width)
         self.across = nn.Sequential(nn.Linear(bands, 2 * bands), nn.SiLU(), nn.Linear(2 * bands, bands))
 
     def forward(self, bands: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         batch, hops, count, width = bands.shape
-        lines = self.before_time(bands).transpose(1, 2).reshape(batch * count, hops, width)
+        lines = bands.transpose(1, 2).reshape(batch * count, hops, width)
         lines, last = self.time(lines, state[None])
         bands = bands + self.after_time(lines).reshape(batch, count, hops, width).transpose(1, 2)
-        return bands + self.across(self.before_bands(bands).transpose(2, 3)).transpose(2, 3), last[0]
+        return bands + self.across(bands.transpose(2, 3)).transpose(2, 3), last[0]
 
 
 def compress(spectra: Tensor, quietest: float = QUIETEST) -> Tensor:

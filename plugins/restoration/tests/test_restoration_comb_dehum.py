@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wavechain import Audio, Chain
-from wavechain.testing import EffectContract, music, streamed
+from wavechain.testing import EffectContract, music, streamed, tone
 from wavechain_restoration.comb_dehum import CombDehum
 
 RECORDINGS = Path(__file__).parents[3] / "tests" / "data"
@@ -42,9 +42,39 @@ def test_a_drum_loop_loses_its_hum(fundamental_hz, snr_db, gain_db):
 
 
 @pytest.mark.parametrize("name", ["guit_em9.flac", "loop_compus.flac"])
-def test_recordings_without_hum_are_untouched(name):
+def test_recordings_are_untouched(name):
     clean = Audio.read(RECORDINGS / name)
     assert np.array_equal(CombDehum()(clean).waveform, clean.waveform)
+
+
+@pytest.mark.parametrize("root_hz", [49.0, 61.74, 87.31, 349.23])
+def test_a_sustained_synthetic_note_is_no_hum(root_hz):
+    """Steadier than any hum: the notes nearest the mains, and one whose seventh part lies within its range."""
+    time = np.arange(8 * RATE) / RATE
+    note = sum(np.sin(2 * np.pi * root_hz * k * time + k) / k for k in range(1, 12))
+    clean = Audio.of((0.2 * note)[np.newaxis].astype(np.float32), RATE)
+    assert np.array_equal(CombDehum()(clean).waveform, clean.waveform)
+
+
+@pytest.mark.parametrize("hz", [50, 60])
+def test_a_test_tone_is_no_hum(hz):
+    clean = tone(hz, sample_rate=RATE, seconds=6)
+    assert np.array_equal(CombDehum()(clean).waveform, clean.waveform)
+
+
+def test_a_single_line_far_below_the_sound_is_hum():
+    clean = Audio.read(RECORDINGS / "loop_compus.flac")
+    clean = Audio.of(clean.waveform[:1], clean.sample_rate)
+    line = 0.3 * clean.waveform.std() * np.sin(2 * np.pi * 49.9 * np.arange(clean.frames) / clean.sample_rate)
+    damaged = Audio.of((clean.waveform + line).astype(np.float32), clean.sample_rate)
+    assert error_db(clean, CombDehum()(damaged)) < error_db(clean, damaged) - 10
+
+
+def test_hum_at_another_frequency_is_found_when_it_is_named():
+    clean = Audio.of(Audio.read(RECORDINGS / "loop_compus.flac").waveform[:1], RATE)
+    damaged = humming(clean, 400.5, 5, drift_hz=0)
+    assert np.array_equal(CombDehum()(damaged).waveform, damaged.waveform)
+    assert error_db(clean, CombDehum(mains_hz=400)(damaged)) < error_db(clean, damaged) - 10
 
 
 def test_a_bass_line_on_the_hum_keeps_its_notes():

@@ -113,7 +113,7 @@ def _solved(places: npt.NDArray[np.intp], wanted: Signal, lags: Signal, prior: f
             first = n
     chunks.append(slice(first, places.size))
     solved = wanted.copy()
-    onward = []
+    onward: list[Signal] = []
     for index, chunk in enumerate(chunks):
         matrix = _coupling(places[chunk], places[chunk], lags)
         matrix[np.diag_indices(len(matrix))] += prior
@@ -125,7 +125,7 @@ def _solved(places: npt.NDArray[np.intp], wanted: Signal, lags: Signal, prior: f
             solved[chunk] = np.linalg.solve(matrix, solved[chunk])
         else:
             ahead = _coupling(places[chunk], places[chunks[index + 1]], lags)
-            both = np.linalg.solve(matrix, np.column_stack([ahead, solved[chunk]]))
+            both = np.linalg.solve(matrix, np.column_stack([ahead, solved[chunk]])).astype(np.float64)
             onward.append(both[:, :-1])
             solved[chunk] = both[:, -1]
     for index in range(len(chunks) - 2, -1, -1):

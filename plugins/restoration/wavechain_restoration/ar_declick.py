@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from wavechain import Effect, Processor, Spec, param
-from wavechain_restoration.ar import Mask, Signal, excitation, fitted, interpolated
+from wavechain_restoration.ar import Mask, Signal, autocorrelation, excitation, fitted, interpolated, toeplitz
 from wavechain_restoration.in_order import InOrder
 from wavechain_restoration.runs import joined, runs
 
@@ -34,6 +34,7 @@ _EXPLAINED = 0.8  # share of the excitation that a repair must take away
 _WIDER = (0, 4, 12)  # frames by which a click is tried wider on each side, until its repair explains enough
 _JOIN = 8
 _LOUDER = 1.5  # a repair that rises this far above all that is around it is none
+_WORTH = 30.0  # times the error to be expected of the interpolation, that a repair must put right
 _BESIDE_SECONDS = 0.005
 _ISOLATED = 2.5  # times the largest excitation on either side, that of a click is
 _ALIKE = 3.5  # times the excitation on one side, that on the other is at most: clicks come amid one sound
@@ -142,7 +143,14 @@ class _Declick(InOrder):
         return around
 
     def _settled(
-        self, window: Signal, clean: Signal, found: Mask, click: tuple[int, int], model: Signal, scale: float, error: Signal
+        self,
+        window: Signal,
+        clean: Signal,
+        found: Mask,
+        click: tuple[int, int],
+        model: Signal,
+        scale: float,
+        error: Signal,
     ) -> tuple[int, Signal] | None:
         """Where the repair of a click starts, and the repair; None where it explains too little to be one."""
         order = model.size - 1
@@ -161,15 +169,18 @@ class _Declick(InOrder):
             before, after = (np.convolve(each, model, "valid") for each in (around, repaired))
             if not self._isolated(start, end, window, found, error, float(np.abs(before).max())):
                 return None
+            # Long interpolations err by more than a quiet click does harm.
+            spread = np.trace(np.linalg.inv(toeplitz(autocorrelation(model, end - start - 1))))
+            put_right = around[inner] - repaired[inner]
+            if float(put_right @ put_right) < _WORTH * float(spread) * scale**2:
+                continue
             power = float(before @ before)
             explained = power - float(after @ after)
             if explained >= max(_EXPLAINED * power, (self._threshold * scale) ** 2):
                 return start, repaired[inner]
         return None
 
-    def _isolated(
-        self, start: int, end: int, window: Signal, found: Mask, error: Signal, strength: float
-    ) -> bool:
+    def _isolated(self, start: int, end: int, window: Signal, found: Mask, error: Signal, strength: float) -> bool:
         """Whether the sound is alike on both sides of a click, and the click stands out from it."""
         before, after = slice(max(start - self._beside, 0), start), slice(end, end + self._beside)
         for side in (before, after):

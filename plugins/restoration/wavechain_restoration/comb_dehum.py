@@ -44,6 +44,8 @@ _UNUSUAL = 4.0  # times the usual deviation of a frame, from which on it counts 
 _AGREE = 6.0  # times what the noise beside the line would explain, that frames may deviate from it
 _AGREE_SHARE = 0.05  # of the power of the line, that they may deviate at any rate
 _KEPT = 6.0  # times the variance of its estimate, from which on a line is taken out
+_SKIRT_HZ = np.linspace(-2.5, 2.5, 101)
+_STRONGER = 10.0
 _LONE = 5.0  # times the evidence that a line needs among others
 _LONE_SHARE = 0.25  # of all power, above which a line alone is no hum but the sound itself
 _SPANS = (None, 15, 7)  # frames; None: all
@@ -141,7 +143,15 @@ class _Dehum(Window):
             if certain.any():
                 finest = int(np.sqrt(finer[:, certain]).sum(axis=1).argmax())
                 if self._is_hum(finer[finest], heights[finest], power):
-                    yield float(near[finest])
+                    own = self._own(frames, float(near[finest]), finer[finest])
+                    if self._is_hum(own, heights[finest], power):
+                        yield float(near[finest])
+
+    def _own(self, frames: _Frames, fundamental: float, evidence: Signal) -> Signal:
+        """*evidence*, without that of lines that are but the skirt of a stronger one beside them."""
+        hz = np.outer(fundamental + _SKIRT_HZ, np.arange(1, evidence.size + 1))
+        turns = np.exp(-2j * np.pi * hz[..., np.newaxis] / self._hop_hz * np.arange(3 * _HOPS - 1))
+        return np.where(frames.evidence(hz, turns)[0].max(axis=0) > _STRONGER * evidence, 0.0, evidence)
 
     def _is_hum(self, evidence: Signal, heights: Signal, power: float) -> bool:
         lines = np.flatnonzero(evidence >= self._stage.least) + 1
@@ -158,7 +168,7 @@ class _Dehum(Window):
         Shape   (frames, lines)
         """
         order = np.arange(1, self._count + 1)
-        values, weights = frames.lines(order * fundamental)
+        values, weights = frames.lines(order.astype(np.float64) * fundamental)
         values = values * np.exp(-2j * np.pi * np.outer(np.arange(len(values)), order) * fundamental / self._hop_hz)
         best, chosen = np.inf, None
         for span in _SPANS:
@@ -188,7 +198,8 @@ class _Dehum(Window):
         lines = order[agreed]
         if not lines.size or not (_is_series(lines) or (lines.size == 1 and lines[0] <= 2)):
             return None
-        return amplitude * (np.maximum(0, 1 - 1 / np.maximum(certain, 1)) * agreed)
+        kept: Complex = amplitude * (np.maximum(0, 1 - 1 / np.maximum(certain, 1)) * agreed)
+        return kept
 
     def _series(self, steady: Complex, fundamental: float) -> Signal:
         first = self.left // self._hop - 1  # the frame whose centre is the first of the core
@@ -231,8 +242,8 @@ class _Frames:
             of = slice(of.start, of.start + to.stop - to.start)
             beside[:, to] += power[:, of]
             counted[to] += 1
-        # Leakage of the line itself bounds what can be said of what is beside it.
-        beside = beside / counted + 1e-5 * power
+        # Leakage, of the line itself and of the loudest, bounds what can be said of what is beside it.
+        beside = beside / counted + 1e-5 * power + 1e-7 * power.max(axis=1, keepdims=True)
         self._weights = np.where(inside[:, np.newaxis] & (power > _TINY), 1 / (beside + _TINY), 0.0)
 
     def lines(self, hz: Signal) -> tuple[Complex, Signal]:

@@ -44,8 +44,9 @@ def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or str(error)
+        kept = "; the one before is still there" if path.exists() else ""
         raise UnwritableError(
-            f"{path}: the checkpoint cannot be written ({why}); the one before is still there.",
+            f"{path}: the checkpoint cannot be written ({why}){kept}.",
             hint="make room, then wavechain train … --resume.",
         ) from error
     finally:

@@ -126,7 +126,9 @@ class RunFolder:
     def write_left(self, left: Sequence[Left]) -> None:
         """The files that are not trained on, and why."""
         text = io.StringIO(newline="")
-        csv.writer(text).writerows([("file", "reason"), *((each.path, each.reason) for each in left)])
+        csv.writer(text, lineterminator="\n").writerows(
+            [("file", "reason"), *((each.path, each.reason) for each in left)]
+        )
         _replace(self.train / "left-out.csv", text.getvalue())
 
     def preview(self, step: int, sounds: Mapping[str, Block], sample_rate: int) -> None:
@@ -204,7 +206,7 @@ def _append(path: Path, step: int, row: Mapping[str, float]) -> None:
     try:
         new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
+            table = csv.writer(file, lineterminator="\n")
             if new:
                 table.writerow(("step", "name", "value"))
             table.writerows((step, name, f"{value:.6g}") for name, value in row.items())

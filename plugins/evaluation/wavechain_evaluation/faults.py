@@ -180,7 +180,7 @@ def make_pair(fault: str, item: Item, seed: int, noises: Sequence[Block]) -> Pai
         label, degradation = _drawn(name, rng)
         severity[name] = label
         degraded, target = degradation.apply(degraded, rate, rng, surroundings)
-        if getattr(degradation, "changes_wanted", False):
+        if degradation.changes_wanted:
             wanted = target
     return Pair(np.ascontiguousarray(degraded, np.float32), wanted, rate, severity)
 
@@ -194,7 +194,7 @@ def _applied(fault: str, rng: np.random.Generator) -> list[str]:
     known = sorted(part.name for part in registry().parts("degradation") if not part.missing)
     count = min(len(known), int(rng.integers(2, 4)))
     names = [known[index] for index in rng.choice(len(known), count, replace=False)]
-    before = [name for name in names if getattr(registry().load_part("degradation", name), "changes_wanted", False)]
+    before = [name for name in names if registry().load_part("degradation", name).changes_wanted]
     return [*before[:1], *(name for name in names if name not in before)]
 
 

@@ -150,6 +150,15 @@ def test_a_model_of_another_network_is_refused(broken):
         Denoise(model=str(broken))(noisy(seconds=0.1))
 
 
+def test_a_model_of_a_lower_rate_leaves_what_lies_above_it(broken):
+    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
+    (broken / "config.json").write_text(json.dumps(config | {"sample_rate": 16_000}), encoding="utf-8")
+    removed = Denoise(model=str(broken), output="removed")(noisy(channels=1)).waveform[0]
+    power = np.abs(np.fft.rfft(removed * np.hanning(removed.size))) ** 2
+    hertz = np.fft.rfftfreq(removed.size, 1 / RATE)
+    assert power[hertz > 8_100].mean() < power[hertz < 7_500].mean() / 1e4
+
+
 def test_a_config_of_another_format_is_refused(broken):
     (broken / "config.json").write_text('{"format": "theirs/3"}', encoding="utf-8")
     assert "its format is 'theirs/3'" in refusal(broken)

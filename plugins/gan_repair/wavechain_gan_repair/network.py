@@ -168,11 +168,11 @@ class Block(nn.Module):
         super().__init__()
         self.time = nn.GRU(width, width, batch_first=True)
         self.after_time = nn.Linear(width, width)
-        with (
-            torch.no_grad()
-        ):  # memories of 1 to 100 columns from the start; chrono initialisation, C. Tallec, Y. Ollivier,
-            # "Can recurrent neural networks warp time?", ICLR 2018
-            self.time.bias_hh_l0[width : 2 * width] = torch.linspace(0, math.log(100), width)
+        # Memories of 1 to 100 columns from the start. Source: C. Tallec, Y. Ollivier, "Can recurrent neural networks
+        # warp time?", ICLR 2018
+        with torch.no_grad():
+            update = self.time.get_parameter("bias_hh_l0")[width : 2 * width]
+            update.copy_(torch.linspace(0, math.log(100), width))
         self.across = nn.Sequential(nn.Linear(bands, 2 * bands), nn.SiLU(), nn.Linear(2 * bands, bands))
 
     def forward(self, bands: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,12 +6,13 @@ Both take and give NumPy arrays of the shapes in `wavechain_gan_repair.export`; 
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from wavechain.errors import MissingDependencyError, UnreadableError
-from wavechain.models import ModelFolder
+from wavechain.models import ModelFolder, load_network, open_model
 from wavechain.registry.specs import is_installed
 from wavechain.stream import Block
 from wavechain_gan_repair.faults import FAULTS
@@ -91,23 +92,7 @@ class _Torch:
 
 @lru_cache(maxsize=4)
 def _load_network(folder: str, modified: int) -> Any:
-    from pathlib import Path
-
-    from safetensors.torch import load_file
-
-    from wavechain.models import open_model
-    from wavechain_gan_repair.network import RepairNet
-
-    model = open_model(Path(folder))
-    network = RepairNet(**model.settings)
-    try:
-        network.load_state_dict(load_file(model.weights))
-    except RuntimeError as error:
-        raise UnreadableError(
-            f"{model.weights}: are not the weights of the network that its config.json describes ({error}).",
-            hint="the folder as it was written.",
-        ) from error
-    return network.eval()
+    return load_network(open_model(Path(folder)))
 
 
 def hint_for(faults: tuple[str, ...], channels: int) -> Block:

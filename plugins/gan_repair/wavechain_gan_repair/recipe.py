@@ -118,10 +118,10 @@ class RepairRecipe(Recipe):
             count = min(1 + int(rng.geometric(0.6) - 1), self.most, int((weights > 0).sum()))
             chosen = rng.choice(len(weights), count, replace=False, p=weights / weights.sum())
             # A room is around the source, before anything else is; its early part stays wanted.
-            for index in sorted(chosen, key=lambda index: self._mixture[index][0] != "room"):
+            for index in sorted(chosen, key=lambda index: not self._mixture[index][1].changes_wanted):
                 name, degradation, _ = self._mixture[index]
                 damaged, target = degradation.apply(damaged, self.rate_hz, rng, surroundings)
-                wanted = target if name == "room" else wanted
+                wanted = target if degradation.changes_wanted else wanted
                 faults[FAULTS.index(name)] = 1
         hint = faults if rng.random() < self.told else np.zeros_like(faults)
         return damaged, wanted, faults, hint

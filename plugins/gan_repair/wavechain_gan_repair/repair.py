@@ -1,9 +1,9 @@
 """Repair: gives back what a recording was before it was damaged, whatever the damage.
 
 Conventions
-    Any rate, any channel count, any length; time exact. The network works at 44.1 kHz (48 kHz passes as it is: its bins
-    are 9 % wider, and it was trained on both); for other rates a copy is resampled, and the *change* is resampled
-    back, so that what lies above the network's range stays untouched.
+    Any rate, any channel count, any length; time exact. The network works at its model's rate, that of wavechain at
+    44.1 kHz, where 48 kHz passes as well: its bins are 9 % wider. For other rates a copy is resampled, and the *change*
+    is resampled back, so that what lies above the network's range stays untouched.
     The weights are those of a model folder (`wavechain models list`); the same weights serve all stages here. `repair`
     tells the network nothing; the others tell it which fault to look for.
 """
@@ -24,7 +24,7 @@ from wavechain_gan_repair.classical import Classical, InTurn, Removed, installed
 from wavechain_gan_repair.engine import Repairing
 from wavechain_gan_repair.network_session import Backend, hint_for, open_session
 
-NATIVE = (44_100, 48_000)
+NATIVE = {44_100, 48_000}  # one network serves both
 
 
 class NeuralRepair(Model):
@@ -69,7 +69,7 @@ class NeuralRepair(Model):
         return Removed(repairing) if self.output == "removed" else repairing
 
     def _network(self, spec: Spec, model: ModelFolder) -> Processor:
-        if spec.sample_rate in NATIVE:
+        if spec.sample_rate == model.sample_rate or {spec.sample_rate, model.sample_rate} <= NATIVE:
             return self._repairing(spec, model)
         return _Resampled(spec, self._repairing(Spec.audio(model.sample_rate, spec.channels), model, only_change=True))
 

@@ -16,7 +16,6 @@ from wavechain_trainer.degradations.clip import Clip
 from wavechain_trainer.degradations.codec import Codec
 from wavechain_trainer.degradations.dropouts import Dropouts
 from wavechain_trainer.degradations.hum import Hum
-from wavechain_trainer.degradations.mixture import Mixture
 from wavechain_trainer.degradations.noise import Noise
 from wavechain_trainer.degradations.room import Room
 
@@ -402,68 +401,3 @@ def test_the_tail_lies_as_far_below_as_it_is_told_and_the_room_is_as_loud_as_the
     assert level_db(heard) == approx(level_db(clip), abs=0.01)
     heard, wanted = room_of_an_impulse(direct_db=(6, 6))
     assert level_db(wanted) - level_db(heard - wanted) == approx(6, abs=0.1)
-
-
-# Mixtures
-
-
-def some(untouched: float = 0.2, most: int = 3) -> Mixture:
-    faults: dict[str, tuple[Degradation, float]] = {
-        "clip": (Clip(), 1), "hum": (Hum(), 1), "room": (Room(), 1), "dropouts": (Dropouts(), 3), "noise": (Noise(), 0)
-    }  # fmt: skip
-    return Mixture(faults, untouched, most)
-
-
-def test_a_fifth_stays_untouched_and_the_rest_has_one_to_three_faults_by_weight():
-    mixture, clip = some(), tone(440, seconds=0.05).waveform
-    drawn = [mixture.apply(clip, RATE, np.random.default_rng(seed), ALONE)[2] for seed in range(600)]
-    assert np.mean([names == () for names in drawn]) == approx(0.2, abs=0.06)
-    assert {len(names) for names in drawn} == {0, 1, 2, 3}
-    assert all(len(set(names)) == len(names) for names in drawn)
-    counts = {name: sum(name in names for names in drawn) for name in ("clip", "hum", "room", "dropouts", "noise")}
-    assert counts["noise"] == 0
-    assert counts["dropouts"] > 1.4 * counts["hum"]
-    orders = {names for names in drawn if set(names) == {"clip", "hum"}}
-    assert orders == {("clip", "hum"), ("hum", "clip")}
-
-
-def test_an_untouched_clip_is_the_clip():
-    clip = song()
-    assert some(untouched=1).apply(clip, RATE, np.random.default_rng(0), ALONE) == (clip, clip, ())
-
-
-def test_only_the_room_says_what_is_wanted_and_it_comes_first():
-    clip = song()
-    with_room = 0
-    for seed in range(30):
-        heard, wanted, names = some(untouched=0).apply(clip, RATE, np.random.default_rng(seed), ALONE)
-        assert not np.array_equal(heard, clip)
-        if "room" in names:
-            with_room += 1
-            assert names[0] == "room"
-            assert wanted is not clip
-            assert level_db(wanted) > level_db(clip) - 12
-            assert np.count_nonzero(wanted == 0) <= np.count_nonzero(clip == 0)  # no gaps, though the heard has some
-        else:
-            assert wanted is clip
-    assert with_room > 3
-
-
-def test_the_same_chance_gives_the_same_mixture():
-    clip = song(2)
-    for seed in range(10):
-        first, again = (some().apply(clip, RATE, np.random.default_rng(seed), STREET) for _ in range(2))
-        assert first[2] == again[2]
-        assert np.array_equal(first[0], again[0])
-        assert np.array_equal(first[1], again[1])
-
-
-@pytest.mark.parametrize(("untouched", "most"), [(-0.1, 3), (1.1, 3), (0.2, 0)])
-def test_a_mixture_that_cannot_be_is_refused(untouched: float, most: int):
-    with pytest.raises(ParameterError, match="make no mixture"):
-        some(untouched, most)
-
-
-def test_a_mixture_of_nothing_is_refused():
-    with pytest.raises(ParameterError, match="needs faults"):
-        Mixture({"hum": (Hum(), 0)}, 0.2, 3)

@@ -169,4 +169,4 @@ def test_weights_of_another_network_are_refused_by_torch(broken):
     config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
     config["settings"]["size"] = "m"
     (broken / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    assert "are not the weights of the network" in refusal(broken, backend="torch")
+    assert "in repairnet" in refusal(broken, backend="torch")

@@ -45,8 +45,8 @@ class Peer:
     values: tuple[str, ...] = ()
 
 
-def _filter(expression: str) -> str:
-    return f"{{ffmpeg}} -v error -i {{input}} -af {expression} -c:a pcm_f32le {{output}}"
+def _filter(expression: str, program: str = "{ffmpeg}") -> str:
+    return f"{program} -v error -i {{input}} -af {expression} -c:a pcm_f32le {{output}}"
 
 
 def _adapted(name: str, knob: str = "") -> str:
@@ -71,7 +71,15 @@ PEERS = (
             "nr=30:nf=-20",
         ),
     ),
-    Peer("anlmdn", _filter("anlmdn=s={knob}"), DENOISED, (), "add-noise", ("0.1", "10", "1000", "10000")),
+    # The system's FFmpeg where there is one: anlmdn of FFmpeg 9.0.2 in imageio-ffmpeg corrupts its memory and aborts.
+    Peer(
+        "anlmdn",
+        _filter("anlmdn=s={knob}", "{system_ffmpeg}"),
+        DENOISED,
+        (),
+        "add-noise",
+        ("0.1", "10", "1000", "10000"),
+    ),
     # Below 2 it takes most samples for clicks, and minutes for a recording.
     Peer("adeclick", _filter("adeclick=t={knob}"), "clean,clicks,mixed", (), "clicks", ("2", "4", "8")),
     # As it comes: recordings that are clipped hard take it too long to try several thresholds.
@@ -153,7 +161,8 @@ def install_all(work: Path) -> int:
 
 def tune_all(work: Path, folder: Path, items: int) -> int:
     """Each knob's value with the highest median gain in SI-SDR on the peer's own fault."""
-    chosen = {}
+    file = work / "tuned.json"
+    chosen = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     for peer in PEERS:
         if not peer.values or not _there(work, peer):
             continue
@@ -170,7 +179,7 @@ def tune_all(work: Path, folder: Path, items: int) -> int:
         chosen[peer.name] = max(gains, key=lambda value: gains[value])
         listed = ", ".join(f"{value}: {gain:+.2f} dB" for value, gain in gains.items())
         print(f"{peer.name} on {peer.tuned_on}: {listed}; chosen {chosen[peer.name]}", flush=True)
-        (work / "tuned.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
@@ -215,7 +224,9 @@ def _evaluation(folder: Path, fault: str, rows: tuple[str, ...], items: int, cac
 def _text(work: Path, peer: Peer, value: str) -> str:
     import imageio_ffmpeg
 
-    text = peer.text.replace("{ffmpeg}", imageio_ffmpeg.get_ffmpeg_exe()).replace("{knob}", value)
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    text = peer.text.replace("{system_ffmpeg}", shutil.which("ffmpeg") or ffmpeg)
+    text = text.replace("{ffmpeg}", ffmpeg).replace("{knob}", value)
     return text.replace("{python}", str(_python(work, peer))).replace("{adapters}", str(ADAPTERS.resolve()))
 
 

@@ -3,8 +3,9 @@
 Only the *change* goes through the inverse transform; the sound that came in is added to it as it is. So what is left
 alone (a clean stretch, the bins that `preserve` names, everything with amount 0) comes out bit for bit.
 
-    belief   the detector's probability of any fault, averaged over the last second; below `BELIEF[0]` nothing is
-             changed, above `BELIEF[1]` everything, in between a part. In the first stretch its mean counts as the past.
+    belief   the detector's probability of any of the faults that are `heeded`, averaged over the last second; below
+             `BELIEF[0]` nothing is changed, above `BELIEF[1]` everything, in between a part. In the first stretch its
+             mean counts as the past. With none heeded the repair is not asked for its opinion, and always at work.
     image    channels are heard by the network one by one, which would let a stereo image wander. What it does to all
              of them together (the least-squares gain of a bin over the channels) is done to each; only what it *adds*
              to a channel, beyond what was there, stays that channel's own.
@@ -12,6 +13,7 @@ alone (a clean stretch, the bins that `preserve` names, everything with amount 0
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,7 @@ class Repairing(Processor):
         lookahead: int,
         amount: float,
         bins: slice,
-        always: bool,
+        heeded: Sequence[str],
         only_change: bool = False,
     ) -> None:
         super().__init__(spec)
@@ -49,7 +51,8 @@ class Repairing(Processor):
         self._columns = Columns(spec, n_fft, hop_length, HOPS, lookahead)
         self._overlap = Overlap(spec.channels, n_fft, hop_length, HOPS)
         self._input = Pending(spec)
-        self._amount, self._bins, self._always, self._only_change = np.float32(amount), bins, always, only_change
+        self._amount, self._bins, self._only_change = np.float32(amount), bins, only_change
+        self._heeded = [FAULTS.index(name) for name in heeded]
         self._forget = float(np.exp(-hop_length / float(spec.rate) / BELIEF_SECONDS))
         self._belief: float | None = None
         self._heard = np.zeros(len(FAULTS))
@@ -80,9 +83,9 @@ class Repairing(Processor):
         chances = 1 / (1 + np.exp(-logits.astype(np.float64)))
         self._heard += chances.mean(axis=(0, 1))
         self._stretches += 1
-        if self._always:
+        if not self._heeded:
             return np.ones(HOPS, np.float32)
-        damaged = chances.max(axis=(0, 2))
+        damaged = chances[..., self._heeded].max(axis=(0, 2))
         belief = float(damaged.mean()) if self._belief is None else self._belief
         beliefs = np.empty(HOPS)
         for column, chance in enumerate(damaged):

@@ -22,9 +22,14 @@ from wavechain.stages import Model
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.classical import Classical, InTurn, Removed, installed
 from wavechain_gan_repair.engine import Repairing
+from wavechain_gan_repair.faults import FAULTS
 from wavechain_gan_repair.network_session import Backend, hint_for, open_session
 
 NATIVE = {44_100, 48_000}  # one network serves both
+
+
+# Which fault a classical stage has mended when the network's turn comes.
+MENDS = {"ar-declick": "clicks", "declip-consistent": "clip", "ar-fill": "dropouts", "comb-dehum": "hum"}
 
 
 class NeuralRepair(Model):
@@ -60,20 +65,23 @@ class NeuralRepair(Model):
             )
         if spec.kind != "audio":
             raise SpecMismatchError(f"{self.stage_name()} takes audio; the stream is {spec}.")
-        repairing = self._network(spec, model)
         first = installed(self.first if self.classical else ())
+        repairing = self._network(spec, model, tuple(name for name in FAULTS if name not in map(MENDS.get, first)))
         if first:
             all_of_it = self.preserve_below_hz <= 0 and self.preserve_above_hz >= spec.sample_rate / 2
             band = None if all_of_it else (self.preserve_below_hz, self.preserve_above_hz)
             repairing = InTurn(Classical(spec, first, self.amount, band), repairing)
         return Removed(repairing) if self.output == "removed" else repairing
 
-    def _network(self, spec: Spec, model: ModelFolder) -> Processor:
+    def _network(self, spec: Spec, model: ModelFolder, heeded: tuple[str, ...]) -> Processor:
         if spec.sample_rate == model.sample_rate or {spec.sample_rate, model.sample_rate} <= NATIVE:
-            return self._repairing(spec, model)
-        return _Resampled(spec, self._repairing(Spec.audio(model.sample_rate, spec.channels), model, only_change=True))
+            return self._repairing(spec, model, heeded)
+        inside = Spec.audio(model.sample_rate, spec.channels)
+        return _Resampled(spec, self._repairing(inside, model, heeded, only_change=True))
 
-    def _repairing(self, spec: Spec, model: ModelFolder, *, only_change: bool = False) -> Repairing:
+    def _repairing(
+        self, spec: Spec, model: ModelFolder, heeded: tuple[str, ...], *, only_change: bool = False
+    ) -> Repairing:
         settings = model.settings
         n_fft: int = settings["n_fft"]
         per_bin = spec.sample_rate / n_fft
@@ -89,7 +97,7 @@ class NeuralRepair(Model):
             lookahead=settings["lookahead"],
             amount=self.amount,
             bins=slice(low, max(low, high)),
-            always=bool(self.told),
+            heeded=() if self.told else heeded,
             only_change=only_change,
         )
 

@@ -20,7 +20,9 @@ SIGNAL_LOSSES = {
     "complex-stft": {"size": 256, "hop": 64},
     "waveform": {},
     "si-sdr": {},
+    "sdr": {},
 }
+BEST = {"si-sdr": -30.0, "sdr": -40.0}
 OBJECTIVES = {
     "lsgan": {},
     "hinge": {},
@@ -128,6 +130,12 @@ def test_si_sdr_is_the_angle_whatever_the_level():
     assert number(loss("si-sdr", limit_db=0)(ten_db, sine)) == approx(10 * math.log10(1.1), abs=0.01)
 
 
+def test_sdr_counts_a_wrong_level():
+    sound = noise(1, 1, 1000)
+    assert number(loss("sdr", limit_db=120)(0.9 * sound, sound)) == approx(-20, abs=0.01)
+    assert number(loss("si-sdr", limit_db=120)(0.9 * sound, sound)) < -80
+
+
 def test_si_sdr_of_a_silent_target_falls_with_the_estimate():
     silent = torch.zeros(1, 1, 1000)
     loud, quiet = (number(loss("si-sdr")(noise(1, 1, 1000, rms=rms), silent)) for rms in (0.1, 0.01))
@@ -139,7 +147,7 @@ def test_the_right_answer_costs_nothing_more_can_be_gained_from(name):
     sound, other = noise(2, 2, 2000), noise(2, 2, 2000, seed=3)
     function = loss(name, **SIGNAL_LOSSES[name])
     best = number(function(sound, sound))
-    assert best == approx(-30 if name == "si-sdr" else 0, abs=1e-3)
+    assert best == approx(BEST.get(name, 0.0), abs=1e-3)
     assert number(function(other, sound)) > best + 1e-3
     assert number(function(other, sound)) == number(function(other, sound))
 

@@ -7,7 +7,10 @@ import signal
 
 import pytest
 
+from wavechain.errors import UsageError
+
 torch = pytest.importorskip("torch")
+safetensors_torch = pytest.importorskip("safetensors.torch")
 
 KILL = "train(sys.argv[1], sys.argv[2], progress=killer(int(sys.argv[3])))"
 KILL_WHILE_SAVING = """
@@ -155,3 +158,25 @@ def test_a_run_begun_before_a_setting_existed_can_be_resumed(training, recording
     path.write_text(json.dumps(stored), encoding="utf-8")
     training().train([recordings], folder, resume=True)
     assert steps_of(folder) == 20
+
+
+def test_a_run_can_begin_with_the_weights_of_another(training, recordings, tmp_path):
+    first = training("toy-gan", steps=3).train([recordings], tmp_path / "first")
+    again = training("toy-gan", steps=1, learning_rate=1e-9, average=0, start=str(first))
+    second = again.train([recordings], tmp_path / "second")
+    other = training("toy-gan", steps=1, learning_rate=1e-9, average=0).train([recordings], tmp_path / "other")
+    trained, begun, chance = (
+        safetensors_torch.load_file(folder / "model.safetensors")["leave.weight"] for folder in (first, second, other)
+    )
+    torch.testing.assert_close(begun, trained, atol=1e-6, rtol=0)
+    assert (chance - trained).abs().max() > 1e-4
+
+
+def test_a_run_cannot_begin_with_a_network_of_another_kind_or_size(training, recordings, tmp_path):
+    first = training("toy-gan", steps=1).train([recordings], tmp_path / "first")
+    with pytest.raises(UsageError, match="is of another size than the recipe's network"):
+        training("toy-gan", {"width": 3}, start=str(first)).train([recordings], tmp_path / "wider")
+    config = json.loads((first / "config.json").read_text(encoding="utf-8"))
+    (first / "config.json").write_text(json.dumps(config | {"part": "other"}), encoding="utf-8")
+    with pytest.raises(UsageError, match="holds a other; the recipe trains a"):
+        training("toy-gan", start=str(first)).train([recordings], tmp_path / "else")

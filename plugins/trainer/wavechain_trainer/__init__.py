@@ -25,6 +25,7 @@ LOSSES_AND_DISCRIMINATORS = (
     ),
     ("waveform", "loss", "How far samples are apart: l1 or l2.", "losses.waveform:Waveform"),
     ("si-sdr", "loss", "Distortion below the signal, whatever its level.", "losses.waveform:SiSdr"),
+    ("sdr", "loss", "Distortion below the signal, a wrong level counted.", "losses.waveform:Sdr"),
     ("lsgan", "loss", "Adversarial: least squares.", "losses.adversarial:LSGAN"),
     ("hinge", "loss", "Adversarial: no credit beyond the margin.", "losses.adversarial:Hinge"),
     ("non-saturating", "loss", "Adversarial: cross-entropy of real and fake.", "losses.adversarial:NonSaturating"),

@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from wavechain.errors import MissingDependencyError, StageError, UnreadableError, UsageError
+from wavechain.models import ModelFolder, find_model, load_network
 from wavechain.recipes import Recipe, Surroundings, Turn
 from wavechain_trainer import checkpoint
 from wavechain_trainer.averages import Averages, LastWeights
@@ -103,6 +104,8 @@ class Loop:
         self.networks: dict[str, nn.Module] = {
             name: network.to(self.device) for name, network in recipe.networks().items()
         }
+        if training.start:
+            self._begin_with(find_model(training.start))
         self.averages = Averages(self.networks, training.average)
         self.last = LastWeights(training.average_last) if training.average_last else None
         self._board = _Board(folder) if training.tensorboard else None
@@ -110,6 +113,21 @@ class Loop:
         for network in self.networks.values() if narrow else ():
             _narrowed(network, self.device.type)
         self._optimizers: dict[tuple[str, ...], torch.optim.Optimizer] = {}
+
+    def _begin_with(self, model: ModelFolder) -> None:
+        """Raises UsageError for a model of another network, UnreadableError for weights that are no good."""
+        told = self.recipe.describe()
+        if model.part != told["part"]:
+            raise UsageError(
+                f"start: {model.path} holds a {model.part}; the recipe trains a {told['part']}.",
+                hint="wavechain models list.",
+            )
+        try:
+            self.networks[told["network"]].load_state_dict(load_network(model).state_dict())
+        except RuntimeError as error:
+            raise UsageError(
+                f"start: {model.path} is of another size than the recipe's network.", hint="wavechain models show."
+            ) from error
 
     @property
     def state(self) -> str:

@@ -44,6 +44,7 @@ class Training(Trainer):
     validation_share: float = param(0.05, gt=0, lt=1, help="Share of the files kept for validation.")
     validation_clips: int = param(32, ge=1, help="Clips of one validation; the same ones each time.")
     noise: tuple[Path, ...] = param((), help="Folders of noise that degradations may mix in.")
+    start: str = param("", help="A model, by name or folder, whose weights to begin with instead of chance.")
     device: str = param("auto", help="cpu, cuda, or auto: a GPU where there is one.")
     precision: Literal["auto", "float32", "bf16"] = param(
         "auto", help="Of the networks' insides, transforms and losses aside; auto: bf16 on a GPU that has it."

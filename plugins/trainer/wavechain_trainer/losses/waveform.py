@@ -53,3 +53,22 @@ class SiSdr(Stage):
             spoilt = (found - image).square().sum(-1) + 10 ** (-self.limit_db / 10) * kept
             ratio = torch.log((kept + SMALLEST_ENERGY) / (spoilt + SMALLEST_ENERGY))
             return -10 / math.log(10) * ratio.mean()
+
+
+class Sdr(Stage):
+    """Minus the ratio of the signal to all that differs from it, level included, in decibels; the mean over channels.
+
+    As `si-sdr`, but a wrong level is an error as well: what shall leave clean sound alone has to be told so.
+    """
+
+    limit_db: float = param(40.0, unit="dB", ge=0, le=120, help="Where better stops counting, softly.")
+
+    def __call__(self, estimate: Tensor, target: Tensor) -> Any:
+        """Shape (batch, channels, frames) twice -> ()"""
+        check_pair(self.stage_name(), estimate, target)
+        with autocast_off(estimate):
+            found, wanted = full_precision(estimate, target)
+            energy = wanted.square().sum(-1)
+            spoilt = (found - wanted).square().sum(-1) + 10 ** (-self.limit_db / 10) * energy
+            ratio = torch.log((energy + SMALLEST_ENERGY) / (spoilt + SMALLEST_ENERGY))
+            return -10 / math.log(10) * ratio.mean()

@@ -322,6 +322,10 @@ def train(
         list[Path] | None,
         typer.Option("--noise", metavar="DIR", readable=False, help="Recordings of noise to mix in; repeatable."),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--start", metavar="MODEL", help="Begin with the weights of a model, by name or folder."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show recordings, networks, memory and phases; train nothing.")
@@ -344,6 +348,7 @@ def train(
         data=data or [],
         output=output,
         noise=noise or [],
+        start=start,
         resume=resume,
         explain=explain,
         device=device,

@@ -30,6 +30,7 @@ class Request:
     data: list[Path]
     output: Path | None
     noise: list[Path]
+    start: str | None
     resume: bool
     explain: bool
     device: str | None
@@ -41,13 +42,14 @@ class Request:
         """What was typed, without --resume: the line that makes the model."""
         words = ["wavechain", "train", self.recipe, *map(str, self.data), "-o", str(self.output)]
         words += [word for folder in self.noise for word in ("--noise", str(folder))]
+        words += ["--start", self.start] if self.start else []
         return shlex.join(words + (["--steps", str(self.steps)] if self.steps else []))
 
 
 def train(request: Request) -> int:
     """Returns the exit code. Raises WavechainError."""
     settings = read_recipe(request.recipe)
-    said = {"device": request.device, "minutes": request.minutes, "steps": request.steps}
+    said = {"device": request.device, "minutes": request.minutes, "steps": request.steps, "start": request.start}
     settings |= {name: value for name, value in said.items() if value is not None}
     if request.noise:
         settings["noise"] = [str(folder) for folder in request.noise]

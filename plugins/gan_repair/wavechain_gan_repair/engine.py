@@ -6,6 +6,7 @@ alone (a clean stretch, the bins that `preserve` names, everything with amount 0
     belief   the detector's probability of any of the faults that are `heeded`, averaged over the last second; below
              `BELIEF[0]` nothing is changed, above `BELIEF[1]` everything, in between a part. In the first stretch its
              mean counts as the past. With none heeded the repair is not asked for its opinion, and always at work.
+    highs    what is missing at the top is not a matter of taking away: it has a belief, and a method, of its own
     image    channels are heard by the network one by one, which would let a stereo image wander. What it does to all
              of them together (the least-squares gain of a bin over the channels) is done to each; only what it *adds*
              to a channel, beyond what was there, stays that channel's own.
@@ -14,7 +15,7 @@ alone (a clean stretch, the bins that `preserve` names, everything with amount 0
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,12 @@ from numpy.typing import NDArray
 from wavechain.processors import Pending, Processor, join
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.columns import Columns, Overlap
-from wavechain_gan_repair.faults import FAULTS
+from wavechain_gan_repair.faults import FAULTS, LOST_HIGHS
+from wavechain_gan_repair.highs import Highs
 from wavechain_gan_repair.network_session import HOPS, NetworkSession
 
-BELIEF = (0.35, 0.65)
+BELIEF = (0.6, 0.8)
+BELIEF_IN_LOST_HIGHS = (0.18, 0.26)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
 
 
@@ -44,6 +47,7 @@ class Repairing(Processor):
         amount: float,
         bins: slice,
         heeded: Sequence[str],
+        highs: Literal["never", "believed", "always"],
         only_change: bool = False,
     ) -> None:
         super().__init__(spec)
@@ -52,6 +56,8 @@ class Repairing(Processor):
         self._overlap = Overlap(spec.channels, n_fft, hop_length, HOPS)
         self._input = Pending(spec)
         self._amount, self._bins, self._only_change = np.float32(amount), bins, only_change
+        self._highs = None if highs == "never" else Highs(n_fft // 2, spec.sample_rate / n_fft)
+        self._highs_always = highs == "always"
         self._heeded = [FAULTS.index(name) for name in heeded]
         self._forget = float(np.exp(-hop_length / float(spec.rate) / BELIEF_SECONDS))
         self._belief: float | None = None
@@ -73,6 +79,10 @@ class Repairing(Processor):
         repaired, logits = self._session(spectra, self._hint)
         change = together(here, repaired) - here
         change *= self._open(logits)[:, None]
+        if self._highs is not None:
+            share = self._share_of_highs(logits)
+            if share > 0:
+                change += share * self._highs(here + change)
         change *= np.any(here, axis=(1, 3), keepdims=True)  # where there is nothing at all, nothing is added
         change[..., : self._bins.start] = 0
         change[..., self._bins.stop :] = 0
@@ -93,6 +103,15 @@ class Repairing(Processor):
             beliefs[column] = belief
         self._belief = belief
         return np.clip((beliefs - BELIEF[0]) / (BELIEF[1] - BELIEF[0]), 0, 1).astype(np.float32)
+
+    def _share_of_highs(self, logits: Block) -> np.float32:
+        """How sure the detector is that highs are missing, of this stretch: 0 to 1, as in `_open`."""
+        if self._highs_always:
+            return np.float32(1)
+        chances = 1 / (1 + np.exp(-logits[..., [FAULTS.index(name) for name in LOST_HIGHS]].astype(np.float64)))
+        belief = float(chances.max(axis=(0, 2)).mean())
+        low, high = BELIEF_IN_LOST_HIGHS
+        return np.float32(np.clip((belief - low) / (high - low), 0, 1))
 
     def _together(self, change: Block) -> Block:
         before = self._input.take(change.shape[-1])

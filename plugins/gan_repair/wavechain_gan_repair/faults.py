@@ -3,3 +3,4 @@
 from __future__ import annotations
 
 FAULTS = ("noise", "room", "clip", "codec", "band-limit", "clicks", "dropouts", "hum")
+LOST_HIGHS = ("codec", "band-limit")  # of them, those that take the top away

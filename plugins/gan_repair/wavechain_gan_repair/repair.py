@@ -22,7 +22,7 @@ from wavechain.stages import Model
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.classical import Classical, InTurn, Removed, installed
 from wavechain_gan_repair.engine import Repairing
-from wavechain_gan_repair.faults import FAULTS
+from wavechain_gan_repair.faults import FAULTS, LOST_HIGHS
 from wavechain_gan_repair.network_session import Backend, hint_for, open_session
 
 NATIVE = {44_100, 48_000}  # one network serves both
@@ -55,6 +55,7 @@ class NeuralRepair(Model):
     cost: ClassVar[float] = 60.0
     told: ClassVar[tuple[str, ...]] = ()
     first: ClassVar[tuple[str, ...]] = ()
+    highs: ClassVar[Literal["never", "believed", "always"]] = "never"
 
     def open(self, spec: Spec) -> Processor:
         model = find_model(self.model)
@@ -66,7 +67,8 @@ class NeuralRepair(Model):
         if spec.kind != "audio":
             raise SpecMismatchError(f"{self.stage_name()} takes audio; the stream is {spec}.")
         first = installed(self.first if self.classical else ())
-        repairing = self._network(spec, model, tuple(name for name in FAULTS if name not in map(MENDS.get, first)))
+        heeded = tuple(name for name in FAULTS if name not in (*map(MENDS.get, first), *LOST_HIGHS))
+        repairing = self._network(spec, model, heeded)
         if first:
             all_of_it = self.preserve_below_hz <= 0 and self.preserve_above_hz >= spec.sample_rate / 2
             band = None if all_of_it else (self.preserve_below_hz, self.preserve_above_hz)
@@ -98,6 +100,7 @@ class NeuralRepair(Model):
             amount=self.amount,
             bins=slice(low, max(low, high)),
             heeded=() if self.told else heeded,
+            highs=self.highs,
             only_change=only_change,
         )
 
@@ -105,6 +108,7 @@ class NeuralRepair(Model):
 class Repair(NeuralRepair):
     """All faults at once, blind."""
 
+    highs: ClassVar[Literal["never", "believed", "always"]] = "believed"
     first: ClassVar[tuple[str, ...]] = ("ar-fill", "ar-declick", "declip-consistent", "comb-dehum")
 
 
@@ -128,6 +132,7 @@ class Dehum(NeuralRepair):
 
 
 class ExtendBandwidth(NeuralRepair):
+    highs: ClassVar[Literal["never", "believed", "always"]] = "always"
     told: ClassVar[tuple[str, ...]] = ("band-limit",)
 
 

@@ -105,7 +105,7 @@ def test_a_graph_is_exported_where_the_recipe_makes_one(wavechain, trained, tmp_
 def test_explain_shows_everything_and_trains_nothing(wavechain, recipe, recordings, tmp_path):
     said = wavechain("train", recipe, recordings, "--explain", "-o", tmp_path / "x")
     assert said.code == 0, said.err
-    for word in ("my takes", "repairnet", "parameters", "multiply-adds", "ConvTranspose1d", "memory", "learning rate"):
+    for word in ("my takes", "repairnet", "parameters", "multiply-adds", "BandwiseLinear", "memory", "learning rate"):
         assert word in said.out
     assert not (tmp_path / "x").exists()
 

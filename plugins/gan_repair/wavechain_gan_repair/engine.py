@@ -27,8 +27,9 @@ from wavechain_gan_repair.faults import FAULTS, LOST_HIGHS
 from wavechain_gan_repair.highs import Highs
 from wavechain_gan_repair.network_session import HOPS, NetworkSession
 
-BELIEF = (0.6, 0.8)
-BELIEF_IN_LOST_HIGHS = (0.18, 0.26)  # rarer in training: the detector is less sure of them
+BELIEF = (0.4, 0.6)
+DOUBT = 0.25  # more of it is asked for where highs were lost: what a codec leaves sounds like some noise
+BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
 
 
@@ -78,17 +79,16 @@ class Repairing(Processor):
         here = spectra[:, :, :HOPS]
         repaired, logits = self._session(spectra, self._hint)
         change = together(here, repaired) - here
-        change *= self._open(logits)[:, None]
-        if self._highs is not None:
-            share = self._share_of_highs(logits)
-            if share > 0:
-                change += share * self._highs(here + change)
+        lost = self._lost_highs(logits)
+        change *= self._open(logits, doubt=DOUBT * lost)[:, None]
+        if self._highs is not None and lost > 0:
+            change += np.float32(lost) * self._highs(here + change)
         change *= np.any(here, axis=(1, 3), keepdims=True)  # where there is nothing at all, nothing is added
         change[..., : self._bins.start] = 0
         change[..., self._bins.stop :] = 0
         return self._together(self._overlap.add(change * self._amount))
 
-    def _open(self, logits: Block) -> NDArray[np.float32]:
+    def _open(self, logits: Block, doubt: float) -> NDArray[np.float32]:
         """How far the door stands open in each column, the same for all channels."""
         chances = 1 / (1 + np.exp(-logits.astype(np.float64)))
         self._heard += chances.mean(axis=(0, 1))
@@ -102,16 +102,16 @@ class Repairing(Processor):
             belief = self._forget * belief + (1 - self._forget) * float(chance)
             beliefs[column] = belief
         self._belief = belief
-        return np.clip((beliefs - BELIEF[0]) / (BELIEF[1] - BELIEF[0]), 0, 1).astype(np.float32)
+        return np.clip((beliefs - BELIEF[0] - doubt) / (BELIEF[1] - BELIEF[0]), 0, 1).astype(np.float32)
 
-    def _share_of_highs(self, logits: Block) -> np.float32:
-        """How sure the detector is that highs are missing, of this stretch: 0 to 1, as in `_open`."""
-        if self._highs_always:
-            return np.float32(1)
+    def _lost_highs(self, logits: Block) -> float:
+        """How sure the detector is that highs are missing in this stretch: 0 to 1, as in `_open`."""
+        if self._highs is None or self._highs_always:
+            return float(self._highs_always)
         chances = 1 / (1 + np.exp(-logits[..., [FAULTS.index(name) for name in LOST_HIGHS]].astype(np.float64)))
         belief = float(chances.max(axis=(0, 2)).mean())
         low, high = BELIEF_IN_LOST_HIGHS
-        return np.float32(np.clip((belief - low) / (high - low), 0, 1))
+        return float(np.clip((belief - low) / (high - low), 0, 1))
 
     def _together(self, change: Block) -> Block:
         before = self._input.take(change.shape[-1])

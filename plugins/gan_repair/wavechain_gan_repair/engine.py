@@ -27,8 +27,8 @@ from wavechain_gan_repair.faults import FAULTS, LOST_HIGHS
 from wavechain_gan_repair.highs import Highs
 from wavechain_gan_repair.network_session import HOPS, NetworkSession
 
-BELIEF = (0.4, 0.6)
-DOUBT = 0.25  # more of it is asked for where highs were lost: what a codec leaves sounds like some noise
+BELIEF = (0.65, 0.85)
+DOUBT = 0.1  # more of it is asked for where highs were lost: what a codec leaves sounds like some noise
 BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
 

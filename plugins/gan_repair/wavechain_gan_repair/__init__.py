@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 STAGES = (
     ("repair", "Repair", "Gives back what a recording was before it was damaged, whatever the damage."),
     ("denoise", "Denoise", "Takes noise away, by a trained network."),
-    ("declick", "Declick", "Takes clicks and crackle away, by a trained network."),
-    ("declip", "Declip", "Rounds off what was cut off at full scale, by a trained network."),
-    ("dehum", "Dehum", "Takes mains hum away, by a trained network."),
-    ("extend-bandwidth", "ExtendBandwidth", "Fills in the highs that are missing, by a trained network."),
-    ("repair-dropouts", "RepairDropouts", "Fills gaps in, by a trained network."),
+    ("declick", "Declick", "Takes clicks and crackle away."),
+    ("declip", "Declip", "Rebuilds what was cut off at full scale."),
+    ("dehum", "Dehum", "Takes mains hum away."),
+    ("extend-bandwidth", "ExtendBandwidth", "Makes up the highs that are missing."),
+    ("repair-dropouts", "RepairDropouts", "Fills short gaps."),
 )
 
 

@@ -68,12 +68,14 @@ class NeuralRepair(Model):
             raise SpecMismatchError(f"{self.stage_name()} takes audio; the stream is {spec}.")
         first = installed(self.first if self.classical else ())
         heeded = tuple(name for name in FAULTS if name not in (*map(MENDS.get, first), *LOST_HIGHS))
-        repairing = self._network(spec, model, heeded)
+        parts: list[Processor] = []
         if first:
             all_of_it = self.preserve_below_hz <= 0 and self.preserve_above_hz >= spec.sample_rate / 2
             band = None if all_of_it else (self.preserve_below_hz, self.preserve_above_hz)
-            repairing = InTurn(Classical(spec, first, self.amount, band), repairing)
-        return Removed(repairing) if self.output == "removed" else repairing
+            parts.append(Classical(spec, first, self.amount, band))
+        if not (first and self.told):  # one known fault with a classical repair is better off without the network
+            parts.append(self._network(spec, model, heeded))
+        return Removed(InTurn(*parts)) if self.output == "removed" else InTurn(*parts)
 
     def _network(self, spec: Spec, model: ModelFolder, heeded: tuple[str, ...]) -> Processor:
         if spec.sample_rate == model.sample_rate or {spec.sample_rate, model.sample_rate} <= NATIVE:

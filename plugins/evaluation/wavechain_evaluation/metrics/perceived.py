@@ -35,7 +35,7 @@ class PesqWideBand(Metric):
     content: ClassVar[Content] = "speech"
 
     def __call__(self, reference: Block, estimate: Block, sample_rate: int) -> float:
-        from pesq import PesqError, pesq  # type: ignore[import-untyped]  # ships no types
+        from pesq import PesqError, pesq
 
         def score(wanted: Signal, found: Signal) -> float:
             try:
@@ -53,7 +53,7 @@ class ExtendedStoi(Metric):
     content: ClassVar[Content] = "speech"
 
     def __call__(self, reference: Block, estimate: Block, sample_rate: int) -> float:
-        from pystoi import stoi  # type: ignore[import-untyped]  # ships no types
+        from pystoi import stoi
 
         def score(wanted: Signal, found: Signal) -> float:
             with warnings.catch_warnings():

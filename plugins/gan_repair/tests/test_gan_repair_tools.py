@@ -120,7 +120,7 @@ def test_a_loop_has_no_hole_at_its_seam():
 
 # What may be taken
 
-DEP5 = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+DEP5 = """Format: copyright-format/1.0
 
 Files: *
 Copyright: someone

@@ -16,9 +16,7 @@ import torch
 
 from wavechain_gan_repair.faults import FAULTS
 from wavechain_gan_repair.network import RepairNet
-
-HOPS = 64
-GRAPH = "repairnet.onnx"
+from wavechain_gan_repair.network_session import GRAPH, HOPS
 
 
 def write_onnx(network: RepairNet, folder: Path) -> Path:

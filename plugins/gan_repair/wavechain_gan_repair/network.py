@@ -13,7 +13,7 @@ things are ours:
     a look ahead      each column sees the next `lookahead` ones, in one small layer at the narrowest place
     a detector        eight probabilities a column, one for each fault: the stage leaves alone what is not damaged
     a hint            the faults may be told (`hint`, zeros when they are not): one set of weights serves `repair`,
-                      which knows nothing, and `denoise`, `declip` …, which do
+                      which knows nothing, and `denoise` and `extend-bandwidth`, which do
 
 Conventions
     Spectra are (batch, 2, hops, bins) float32, real and imaginary part, of `n_fft / 2 + 1` bins without the last

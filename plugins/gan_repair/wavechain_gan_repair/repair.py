@@ -4,8 +4,9 @@ Conventions
     Any rate, any channel count, any length; time exact. The network works at its model's rate, that of wavechain at
     44.1 kHz, where 48 kHz passes as well: its bins are 9 % wider. For other rates a copy is resampled, and the *change*
     is resampled back, so that what lies above the network's range stays untouched.
-    The weights are those of a model folder (`wavechain models list`); the same weights serve all stages here. `repair`
-    tells the network nothing; the others tell it which fault to look for.
+    The weights are those of a model folder (`wavechain models list`). `repair` tells the network nothing; the others
+    tell it which fault to look for, and those whose fault has an installed classical stage are that stage and use no
+    network.
 """
 
 from __future__ import annotations

@@ -422,6 +422,10 @@ def evaluate(
         list[str] | None,
         typer.Option("--command", metavar="NAME=PROGRAM", help="A program with {input} and {output}; repeatable."),
     ] = None,
+    command_seconds: Annotated[
+        float | None,
+        typer.Option("--command-seconds", metavar="S", help="How long a program may take for one recording (3600)."),
+    ] = None,
     degradations: Annotated[str, typer.Option("--degradations", help="all, or noise,clip,mixed,clean ...")] = "all",
     noise: Annotated[
         Path | None, typer.Option("--noise", metavar="FOLDER", readable=False, help="Noises to mix in (made up).")
@@ -469,6 +473,7 @@ def evaluate(
         "degradations": degradations,
         "chains": tuple(chain or ()),
         "commands": tuple(command or ()),
+        "command_seconds": command_seconds,
         "output": output,
         "overwrite": overwrite,
         "metrics": metrics,

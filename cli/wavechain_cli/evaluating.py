@@ -22,6 +22,8 @@ def evaluate_rows(settings: dict[str, Any], *, json: bool, quiet: bool) -> int:
     else:
         for table in bench.tables(found):
             print_table(table.title, table.columns, table.rows)
+            for line in table.notes:
+                print(line)
             print()
     for line in bench.notes(found):
         complain(line, kind="warning")

@@ -69,9 +69,9 @@ def test_results_keep_their_shape_and_are_the_same_for_the_same_seed(wavechain, 
     ]
     fault = first["faults"]["clicks"]
     assert list(fault) == ["main", "groups"]
-    assert list(fault["groups"]["all"]) == ["items", "rows"]
+    assert list(fault["groups"]["all"]) == ["items", "rows", "timed_out"]
     assert list(fault["groups"]["all"]["rows"]["gain"]["lsd"]) == [
-        *("n", "median", "interval", "gain", "gain_interval", "standing")
+        *("n", "of", "median", "interval", "gain", "gain_interval", "standing")
     ]
     assert list(first["items"][0]) == ["fault", "item", "content", "severity", "scores", "delays"]
 
@@ -112,6 +112,18 @@ def test_a_row_that_fails_is_told_and_the_others_go_on(wavechain, clean):
     assert re.search(r"^gain ", said.out, flags=re.M)
 
 
+def test_a_program_that_takes_too_long_is_ended_and_told_below_the_table(wavechain, clean, tmp_path):
+    slow = f"slow={shlex.quote(sys.executable)} -c 'import time; time.sleep(30)' {{input}} {{output}}"
+    said = wavechain(
+        *("evaluate", clean, "--degradations", "clip", "--no-cpu", "-c", "gain", "-o", tmp_path / "report", *QUICK),
+        *("--command", slow, "--command-seconds", 0.25, "-j", 2),
+    )
+    assert said.code == 1
+    assert "\nslow: 3 of 3 did not end within 0.25 s\n" in said.out
+    assert "slow failed 3 times, first: slow: did not end within 0.25 s. Try: a higher --command-seconds." in said.err
+    assert re.search(r"^gain ", said.out, flags=re.M)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -121,6 +133,7 @@ def test_a_row_that_fails_is_told_and_the_others_go_on(wavechain, clean):
         (["--command", "prog {input}"], "is not NAME=PROGRAM"),
         (["--metrics", "lsdd"], "no metric is called 'lsdd'"),
         (["--noise", "nowhere"], "nowhere: is no folder"),
+        (["--command-seconds", "0"], "command_seconds"),
         (["--fresh", "y"], "--fresh y: no row is called that"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 
@@ -25,8 +26,9 @@ from wavechain_evaluation.faults import (
     make_pair,
 )
 from wavechain_evaluation.results import compared
-from wavechain_evaluation.rows import chain_row, command_row, restore
+from wavechain_evaluation.rows import CommandTimeoutError, chain_row, command_row, restore
 from wavechain_evaluation.statistics import median_interval
+from wavechain_evaluation.tables import markdown
 from wavechain_evaluation.work import Outcome
 
 RATE = 22_050
@@ -79,6 +81,18 @@ def test_a_gain_is_taken_item_by_item_and_lower_can_be_better():
     assert [told[name]["standing"] for name in values] == ["behind", "best", "behind"]
     told = compared({**values, "same": dict(values["good"])}, -1.0, 0)
     assert told["same"]["standing"] == "tied"
+
+
+def test_a_row_without_the_hard_recordings_is_not_the_best():
+    values = {
+        "unprocessed": {"a": 9.0, "b": 3.0, "c": 1.0},
+        "whole": {"a": 9.5, "b": 4.0, "c": 2.0},
+        "easy": {"a": 9.9},
+    }
+    told = compared(values, 1.0, 0, {"easy": 2})
+    assert [told[name]["standing"] for name in values] == ["behind", "best", "incomplete"]
+    assert [(told[name]["n"], told[name]["of"]) for name in values] == [(3, 3), (3, 3), (1, 3)]
+    assert compared(values, 1.0, 0)["easy"]["standing"] == "best"
 
 
 @pytest.mark.parametrize("lag", [-441, 0, 7, 2000])
@@ -135,6 +149,36 @@ def test_a_program_that_fails_is_named(text, said):
     sound = music(sample_rate=RATE, seconds=0.2).waveform
     with pytest.raises(StageError, match=said):
         restore(command_row(text.replace("{python}", sys.executable)), [(sound, RATE)], [sound])
+
+
+def test_a_program_that_does_not_end_is_told_with_the_seconds_it_had():
+    sound = music(sample_rate=RATE, seconds=0.2).waveform
+    row = command_row(f"x={shlex.quote(sys.executable)} -c 'import time; time.sleep(30)' {{input}} {{output}}")
+    with pytest.raises(
+        CommandTimeoutError, match=r"^x: did not end within 0\.25 s\. Try: a higher --command-seconds\.$"
+    ):
+        restore(row, [(sound, RATE)], [sound], command_seconds=0.25)
+
+
+def test_a_program_that_takes_a_folder_has_the_time_of_all_its_recordings():
+    sound = music(sample_rate=RATE, seconds=0.2).waveform
+    slow = "import time; time.sleep(30)"
+    row = command_row(f"x={shlex.quote(sys.executable)} -c {shlex.quote(slow)} {{input_folder}} {{output_folder}}")
+    with pytest.raises(CommandTimeoutError, match=r"x: did not end within 0\.75 s"):
+        restore(row, [(sound, RATE)] * 3, [sound] * 3, command_seconds=0.25)
+
+
+def test_what_a_program_started_ends_with_it(tmp_path):
+    sound = music(sample_rate=RATE, seconds=0.2).waveform
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    script = f"(sleep 10; echo alive) > {shlex.quote(str(tmp_path / 'pipe'))} & wait"
+    row = command_row(f"x=sh -c {shlex.quote(script)} {{input}} {{output}}")
+    with pytest.raises(CommandTimeoutError):
+        restore(row, [(sound, RATE)], [sound], command_seconds=0.5)
+    os.set_blocking(reader, True)
+    assert os.read(reader, 100) == b""  # nobody can write any more
+    os.close(reader)
 
 
 def test_faults_are_named_short_or_in_full_and_a_misspelt_one_is_corrected():
@@ -218,3 +262,104 @@ def test_the_cache_gives_back_what_was_measured_until_row_or_metric_changes(fold
     assert again.outcome(0, "clip", item, ["lsd"]) is not None
     again.forget(0)
     assert again.outcome(0, "clip", item, ["lsd"]) is None
+
+
+def test_the_cache_remembers_a_time_out_until_more_time_is_given_and_no_other_failure(folder, tmp_path):
+    item, key = clean_items(folder)[0], data_key(0, None)
+    rows = [chain_row("soft=gain:gain_db=-3")]
+
+    def cache(seconds):
+        return Cache(tmp_path / "cache", rows, key, seconds)
+
+    first = cache(40)
+    first.add(Outcome(0, "clip", item.name, error="x: did not end within 40 s.", timed_out=40.0), item, ["lsd"])
+    first.add(Outcome(0, "hum", item.name, error="x: ended with code 3."), item, ["lsd"])
+    first.add_cost(0, {"timed_out": 40.0})
+    first.save()
+    for seconds in (20, 40):
+        late = cache(seconds).outcome(0, "clip", item, ["lsd", "si-sdr"])
+        assert (late.timed_out, late.error) == (40.0, "x: did not end within 40 s.")
+        assert cache(seconds).cost(0) == {"timed_out": 40.0}
+    assert cache(41).outcome(0, "clip", item, ["lsd"]) is None
+    assert cache(41).cost(0) is None
+    assert cache(40).outcome(0, "hum", item, ["lsd"]) is None
+
+    longer = cache(41)
+    longer.add(Outcome(0, "clip", item.name, {"lsd": 2.5}), item, ["lsd"])
+    longer.save()
+    assert cache(20).outcome(0, "clip", item, ["lsd"]).scores == {"lsd": 2.5}
+
+
+def test_figures_are_not_lost_when_another_metric_is_asked_with_less_time(folder, tmp_path):
+    item, rows = clean_items(folder)[0], [chain_row("soft=gain:gain_db=-3")]
+    cache = Cache(tmp_path / "cache", rows, data_key(0, None), 10)
+    cache.add(Outcome(0, "clip", item.name, {"lsd": 2.5}), item, ["lsd"])
+    cache.add(Outcome(0, "clip", item.name, error="x: too long", timed_out=10.0), item, ["lsd", "si-sdr"])
+    assert cache.outcome(0, "clip", item, ["lsd"]).scores == {"lsd": 2.5}
+    assert cache.outcome(0, "clip", item, ["lsd", "si-sdr"]).timed_out == 10
+
+
+def test_figures_of_some_recordings_say_so_in_tables_and_page_and_a_time_out_is_not_waited_for_again(folder, tmp_path):
+    # Recordings get 0.2 s more, their end mirrored. It repairs the first at once; on the others it fails, later hangs.
+    script = (
+        "import os, shutil, sys, time, soundfile; short = soundfile.info(sys.argv[1]).duration < 1.8; "
+        "short or (time.sleep(60) if os.path.exists(sys.argv[3]) else sys.exit(3)); shutil.copy(*sys.argv[1:3])"
+    )
+    hangs = tmp_path / "hangs"
+    program = (
+        f"slow={shlex.quote(sys.executable)} -c {shlex.quote(script)} {{input}} {{output}} {shlex.quote(str(hangs))}"
+    )
+
+    def measured(seconds):
+        bench = registry().load_part("bench", "restoration")(
+            clean=folder,
+            degradations="clip",
+            commands=(program,),
+            metrics="si-sdr,lsd",
+            output=tmp_path / "report",
+            overwrite=True,
+            cache=tmp_path / "cache",
+            command_seconds=seconds,
+            cpu=False,
+        )
+        return bench.run()
+
+    failed = measured(3600)
+    hangs.touch()
+    found = measured(0.25)
+    told = found["faults"]["clip"]["groups"]
+    assert failed["faults"]["clip"]["groups"]["all"]["timed_out"] == {}
+    assert told["all"]["timed_out"] == {"slow": {"items": 2, "seconds": 0.25}}
+    assert told["music"]["timed_out"] == {"slow": {"items": 1, "seconds": 0.25}}
+
+    figure = f"{told['all']['rows']['slow']['si-sdr']['median']:.2f}"
+    for text in (markdown(failed), markdown(found)):
+        assert f"| slow | {figure} (1 of 3) |" in text
+        assert "(3 of 3)" not in text
+    assert "slow failed 2 times, first: slow: ended with code 3" in markdown(failed)
+    assert "\nslow: 2 of 3 did not end within 0.25 s\n" in markdown(found)
+    assert "\nslow: 1 of 2 did not end within 0.25 s\n" in markdown(found, "music")
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert f'<td>slow</td><td class="n">{figure} (1 of 3)</td>' in page
+    assert '<p class="note">slow: 2 of 3 did not end within 0.25 s</p>' in page
+
+    assert measured(0.125)["faults"] == found["faults"]  # run again, it would be 0.125 s that were not enough
+
+
+def test_cpu_time_of_a_program_that_takes_too_long_for_it_is_not_known_and_ends_nothing(folder, tmp_path):
+    # It hangs on the second of sound (and 0.2 s more) that CPU time is measured with, and repairs the recordings.
+    script = (
+        "import shutil, sys, time, soundfile; soundfile.info(sys.argv[1]).duration > 1.3 or time.sleep(60); "
+        "shutil.copy(*sys.argv[1:3])"
+    )
+    program = f"slow={shlex.quote(sys.executable)} -c {shlex.quote(script)} {{input}} {{output}}"
+
+    def measured(seconds, *, cpu):
+        asked = {"clean": folder, "degradations": "clip", "commands": (program,), "metrics": "si-sdr"}
+        asked |= {"cache": tmp_path / "cache", "command_seconds": seconds, "cpu": cpu}
+        return registry().load_part("bench", "restoration")(**asked).run()
+
+    quick, found = measured(3600, cpu=False), measured(0.25, cpu=True)
+    assert found["faults"] == quick["faults"]
+    assert found["rows"][1]["cpu_seconds_per_minute"] is None
+    assert found["rows"][1]["failed"] == 0

@@ -59,6 +59,17 @@ def test_a_tuned_program_and_a_chain_are_compared_and_printed_as_markdown(record
     assert peers("table", report / "results.json", "--group", "speech").stdout.strip() == ""
 
 
+def test_a_program_gets_the_time_that_is_passed_on(recordings, tmp_path):
+    pytest.importorskip("imageio_ffmpeg")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "tuned.json").write_text("{}")
+    asked = ("--degradations", "clip", "--metrics", "si-sdr", "--no-cpu", "-q", "--command-seconds", "0.001")
+    said = peers("bench", tmp_path / "work", recordings, "-o", tmp_path / "report", "--", *asked)
+    assert said.returncode == 1
+    printed = peers("table", tmp_path / "report" / "results.json").stdout
+    assert "\nadeclip: 2 of 2 did not end within 0.001 s\n" in printed
+
+
 def test_nothing_tuned_is_told_in_one_line(tmp_path, recordings):
     said = peers("bench", tmp_path, recordings, "-o", tmp_path / "report")
     assert said.returncode == 2

@@ -5,8 +5,9 @@
     python plugins/evaluation/tools/peers.py bench work/ TEST_SET -o report/ -- -c repair --items 40
     python plugins/evaluation/tools/peers.py table report/results.json                  the report as Markdown
 
-A set is a folder with ``clean/`` and ``noise/``. What stands after ``--`` goes to ``wavechain evaluate``. FFmpeg comes
-with imageio-ffmpeg, SoX from the system. What is not installed is left out, and said.
+A set is a folder with ``clean/`` and ``noise/``. What stands after ``--`` goes to ``wavechain evaluate``, such as
+``--command-seconds 60``, what a program may take for one recording. FFmpeg comes with imageio-ffmpeg, SoX from the
+system. What is not installed is left out, and said.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ PEERS = (
     ),
     # Below 2 it takes most samples for clicks, and minutes for a recording.
     Peer("adeclick", _filter("adeclick=t={knob}"), "clean,clicks,mixed", (), "clicks", ("2", "4", "8")),
-    # As it comes: recordings that are clipped hard take it too long to try several thresholds.
+    # As it comes: recordings that are clipped hard take it too long to try several thresholds, and some do not end in
+    # minutes. Run it with `-- --command-seconds 60`: the table then says how many it repaired in that time.
     Peer("adeclip", _filter("adeclip"), "clean,clip,mixed"),
     Peer(
         "sox-noisered",

@@ -28,7 +28,7 @@ from wavechain_evaluation.cache import Cache, data_key
 from wavechain_evaluation.faults import CLEAN, GIVEN, Item, chosen, clean_items, fault_names, given_items, make_pair
 from wavechain_evaluation.page import page
 from wavechain_evaluation.results import Asked, results
-from wavechain_evaluation.rows import UNPROCESSED, Row, chain_row, command_row, unprocessed
+from wavechain_evaluation.rows import COMMAND_SECONDS, UNPROCESSED, Row, chain_row, command_row, unprocessed
 from wavechain_evaluation.tables import Table, notes, tables
 from wavechain_evaluation.work import SPEECH, Outcome, Plan, Task, begin, cost, sound_name, with_one_thread, work
 
@@ -48,6 +48,12 @@ class RestorationBench(Stage):
         (), help="NAME=CHAINFILE or NAME=STAGE|STAGE; NAME@FAULT,FAULT=... for some faults."
     )
     commands: tuple[str, ...] = param((), help="NAME=PROGRAM with {input} {output}, or {input_folder} {output_folder}.")
+    command_seconds: float = param(
+        COMMAND_SECONDS,
+        unit="s",
+        gt=0,
+        help="How long a program may take for one recording; with folders, times the number of recordings.",
+    )
     output: Path | None = param(None, help="A folder for the report.")
     overwrite: bool = param(False, help="Replace a report that is there.")
     cache: Path | None = param(None, help="A folder that remembers what was measured.")
@@ -80,8 +86,10 @@ class RestorationBench(Stage):
                 costly=frozenset(self._some(asked.items, self.costly_items, "costly")),
                 examples=frozenset(examples),
                 audio=None if folder is None else folder / "audio",
+                command_seconds=self.command_seconds,
             )
-            session = _Session(plan, asked, Cache(self.cache, asked.rows, data_key(self.seed, self.noise)), progress)
+            cache = Cache(self.cache, asked.rows, data_key(self.seed, self.noise), self.command_seconds)
+            session = _Session(plan, asked, cache, progress)
             for index, row in enumerate(asked.rows):
                 if row.name in self.fresh:
                     session.cache.forget(index)
@@ -180,7 +188,9 @@ class _Session:
 
     def _known(self, index: int, fault: str, item: Item) -> Outcome | None:
         outcome = self.cache.outcome(index, fault, item, self._metrics_for(item))
-        if outcome is not None and self.plan.audio is not None and item.name in self.plan.examples:
+        if outcome is None or outcome.error:
+            return outcome
+        if self.plan.audio is not None and item.name in self.plan.examples:
             for name in self._sounds(index):
                 target = self.plan.audio / fault / sound_name(item.name, name)
                 if not self.cache.sound_from(index, fault, item, name, target):

@@ -2,7 +2,8 @@
 
 A figure is taken from the cache when the row (its settings, its plugins' code and weights), the recording, what worsens
 it, and the metrics are what they were. A program is known by its command line alone: after changing what lies behind
-it, say ``--fresh NAME``.
+it, say ``--fresh NAME``. That a program took too long is remembered with the seconds it had, and holds until it may
+take more; nothing else that failed is.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from wavechain.lastmile import part_file
 from wavechain.registry import registry
 from wavechain_evaluation.faults import SEVERITIES, Item
-from wavechain_evaluation.rows import Row
+from wavechain_evaluation.rows import COMMAND_SECONDS, Row
 from wavechain_evaluation.work import Outcome
 
 _VERSION = 2
@@ -30,9 +31,12 @@ _VERSION = 2
 class Cache:
     """One JSON file a row, and beside it the sounds that were kept. *folder* None: remembers nothing."""
 
-    def __init__(self, folder: Path | None, rows: Iterable[Row], data_key: str) -> None:
+    def __init__(
+        self, folder: Path | None, rows: Iterable[Row], data_key: str, command_seconds: float = COMMAND_SECONDS
+    ) -> None:
         self._folder = folder
         self._data_key = data_key
+        self._command_seconds = command_seconds
         self._keys = {index: row.key() for index, row in enumerate(rows)}
         self._entries: dict[str, dict[str, Any]] = {}
         self._changed: set[str] = set()
@@ -42,21 +46,28 @@ class Cache:
         self._entries[self._keys[row]] = {}
 
     def outcome(self, row: int, fault: str, item: Item, metrics: Iterable[str]) -> Outcome | None:
-        """What was found then, if all of *metrics* were asked about."""
-        found = self._of(row).get(self._place(fault, item))
-        if found is None or any(found["asked"].get(name) != _part_key("metric", name) for name in metrics):
-            return None
-        scores = {name: found["scores"][name] for name in metrics if name in found["scores"]}
-        return Outcome(row, fault, item.name, scores, found["severity"], found["delay"])
+        """What was found then, if all of *metrics* were asked about; or that it took too long."""
+        found = self._of(row).get(self._place(fault, item), {})
+        if "asked" in found and all(found["asked"].get(name) == _part_key("metric", name) for name in metrics):
+            scores = {name: found["scores"][name] for name in metrics if name in found["scores"]}
+            return Outcome(row, fault, item.name, scores, found["severity"], found["delay"])
+        if self._still_late(found):
+            return Outcome(row, fault, item.name, error=found["error"], timed_out=found["timed_out"])
+        return None
 
     def add(self, outcome: Outcome, item: Item, metrics: Iterable[str]) -> None:
-        if not outcome.error:
+        place = self._place(outcome.fault, item)
+        if outcome.timed_out:  # what was measured when it had more time stays beside it
+            late = {"timed_out": outcome.timed_out, "error": outcome.error}
+            self._put(outcome.row, place, self._of(outcome.row).get(place, {}) | late)
+        elif not outcome.error:
             told = {key: value for key, value in asdict(outcome).items() if key in ("scores", "severity", "delay")}
             asked = {name: _part_key("metric", name) for name in metrics}
-            self._put(outcome.row, self._place(outcome.fault, item), told | {"asked": asked})
+            self._put(outcome.row, place, told | {"asked": asked})
 
     def cost(self, row: int) -> dict[str, float] | None:
-        return self._of(row).get("cost")
+        found: dict[str, float] | None = self._of(row).get("cost")
+        return None if found is None or ("timed_out" in found and not self._still_late(found)) else found
 
     def add_cost(self, row: int, found: Mapping[str, float]) -> None:
         self._put(row, "cost", dict(found))
@@ -86,6 +97,9 @@ class Cache:
             with part_file(path, overwrite=True) as part:
                 part.write_text(json.dumps(self._entries[key]), encoding="utf-8")
         self._changed.clear()
+
+    def _still_late(self, found: Mapping[str, Any]) -> bool:
+        return bool(found.get("timed_out", 0.0) >= self._command_seconds)
 
     def _of(self, row: int) -> dict[str, Any]:
         key = self._keys[row]

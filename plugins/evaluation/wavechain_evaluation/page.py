@@ -21,8 +21,9 @@ audio { width: 15rem; height: 2rem; } .note { color: #555; }
 """
 _READ = """↑ higher is better, ↓ lower is. Figures are medians over items, with their bootstrap 95 % intervals. A gain
 is taken item by item against the unprocessed recording, and its median shown; it is positive where it improves, for
-every metric. best: the best median; =: the interval of the distance to the best holds zero. CPU s/min: CPU-seconds a
-minute of sound, one channel, one thread, starting not counted."""
+every metric. best: the best median; =: the interval of the distance to the best holds zero; -: not compared, as
+recordings are absent on which the row failed or took too long, which (20 of 32) counts. CPU s/min: CPU-seconds a minute
+of sound, one channel, one thread, starting not counted."""
 
 
 def page(found: Mapping[str, Any], examples: Sequence[str], folder: Path) -> str:
@@ -68,7 +69,8 @@ def _table(table: Table) -> str:
             for column, cell in zip(table.columns, row, strict=True)
         )
         lines.append(f'<tr class="{standing}">{cells}</tr>')
-    return f"<h3>{escape(table.title)}</h3><table><tr>{heads}</tr>{''.join(lines)}</table>"
+    notes_below = "".join(f'<p class="note">{escape(line)}</p>' for line in table.notes)
+    return f"<h3>{escape(table.title)}</h3><table><tr>{heads}</tr>{''.join(lines)}</table>{notes_below}"
 
 
 def _players(found: Mapping[str, Any], fault: str, examples: Sequence[str], folder: Path) -> str:

@@ -78,10 +78,14 @@ def _fault(fault: str, asked: Asked, outcomes: Sequence[Outcome], facts: Mapping
         groups |= {word: {item.name for item in asked.items if item.content == word} for word in contents}
     mine = [outcome for outcome in outcomes if outcome.fault == fault and not outcome.error]
     main = [name for name in main_metrics(fault) if name in asked.metrics]
+    failed = _by_row(asked, (outcome for outcome in outcomes if outcome.fault == fault and outcome.error))
     said: dict[str, Any] = {"main": main, "groups": {}}
     for group, names in groups.items():
         rows: dict[str, dict[str, Any]] = {}
         for metric in asked.metrics:
+            # What a failed recording would have been asked can be seen in the other rows.
+            met = {outcome.item for outcome in mine if metric in outcome.scores and outcome.item in names}
+            absent = {name: len(met & found.keys()) for name, found in failed.items()}
             values: dict[str, dict[str, float]] = {}
             for outcome in mine:
                 value = outcome.scores.get(metric)
@@ -90,36 +94,48 @@ def _fault(fault: str, asked: Asked, outcomes: Sequence[Outcome], facts: Mapping
             sign = 1.0 if facts[metric]["higher_is_better"] else -1.0
             if fault == CLEAN:
                 values.pop(UNPROCESSED, None)  # nothing can be gained over what is untouched
-            for name, told in compared(values, sign, derive_seed(asked.seed, fault, group, metric)).items():
+            seed = derive_seed(asked.seed, fault, group, metric)
+            for name, told in compared(values, sign, seed, absent).items():
                 rows.setdefault(name, {})[metric] = told
-        said["groups"][group] = {"items": len(names), "rows": rows}
+        said["groups"][group] = {"items": len(names), "rows": rows, "timed_out": _timed_out(failed, names)}
     return said
 
 
-def compared(values: Values, sign: float, seed: int) -> dict[str, dict[str, Any]]:
+def compared(
+    values: Values, sign: float, seed: int, absent: Mapping[str, int] | None = None
+) -> dict[str, dict[str, Any]]:
     """For each row: its median, its gain over unprocessed with the interval, and how it stands to the best.
 
     sign      1 when higher is better, -1 when lower is; a gain above zero is always an improvement
-    standing  ``best``; ``tied`` when the interval of the distance to the best holds zero; else ``behind``
+    absent    on how many items a row failed: its figures are those of *n* items *of* more
+    standing  ``best``; ``tied`` when the interval of the distance to the best holds zero; ``incomplete`` when items
+              are absent, which may have been the hard ones; else ``behind``
     """
+    absent = absent or {}
     base = values.get(UNPROCESSED, {})
     medians = {name: median_interval(list(found.values()), seed) for name, found in values.items()}
-    ranked = [(sign * found.median, name) for name, found in medians.items() if found is not None]
+    whole = {name: found for name, found in medians.items() if found is not None and not absent.get(name)}
+    ranked = [(sign * found.median, name) for name, found in whole.items()]
     best = max(ranked, key=lambda entry: entry[0])[1] if ranked else ""
     told: dict[str, dict[str, Any]] = {}
     for name, found in values.items():
         median = medians[name]
         if median is None:
             continue
+        if absent.get(name):
+            standing = "incomplete"
+        else:
+            standing = "best" if name == best else _standing(values[best], found, sign, seed)
         common = sorted(found.keys() & base.keys())
         gain = median_interval([sign * (found[item] - base[item]) for item in common], seed)
         told[name] = {
             "n": len(found),
+            "of": len(found) + absent.get(name, 0),
             "median": _rounded(median.median),
             "interval": [_rounded(median.low), _rounded(median.high)],
             "gain": _rounded(gain.median) if gain else None,
             "gain_interval": [_rounded(gain.low), _rounded(gain.high)] if gain else None,
-            "standing": "best" if name == best else _standing(values[best], found, sign, seed),
+            "standing": standing,
         }
     return told
 
@@ -128,6 +144,23 @@ def _standing(best: Mapping[str, float], found: Mapping[str, float], sign: float
     common = sorted(best.keys() & found.keys())
     distance = median_interval([sign * (best[item] - found[item]) for item in common], seed)
     return "behind" if distance is not None and distance.certain else "tied"
+
+
+def _by_row(asked: Asked, outcomes: Iterable[Outcome]) -> dict[str, dict[str, Outcome]]:
+    found: dict[str, dict[str, Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(asked.rows[outcome.row].name, {})[outcome.item] = outcome
+    return found
+
+
+def _timed_out(failed: Mapping[str, Mapping[str, Outcome]], names: set[str]) -> dict[str, dict[str, Any]]:
+    """For each row that was ended for taking long: on how many of the items, and the seconds that all of them had."""
+    told = {}
+    for name, found in failed.items():
+        late = [outcome.timed_out for item, outcome in found.items() if item in names and outcome.timed_out]
+        if late:
+            told[name] = {"items": len(late), "seconds": min(late)}
+    return told
 
 
 def _items(asked: Asked, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

@@ -10,11 +10,14 @@ rnnoise=python adapter.py {input_folder} {output_folder}    a program, once for 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -34,10 +37,14 @@ from wavechain.stream import Block
 from wavechain_evaluation.alignment import MOST_SECONDS, delay_frames, moved
 
 UNPROCESSED = "unprocessed"
-COMMAND_SECONDS = 3600
+COMMAND_SECONDS = 3600.0
 _HEADROOM = 0.98
 _MORE_SECONDS = 0.2
 _NAMED = re.compile(r"\s*(?P<name>[\w.+ -]+?)\s*(?:@(?P<faults>[\w,-]+))?=(?P<rest>.*)", re.DOTALL)
+
+
+class CommandTimeoutError(StageError):
+    """A program took longer than it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +116,29 @@ def command_row(text: str) -> Row:
 
 
 def restore(
-    row: Row, sounds: Sequence[tuple[Block, int]], references: Sequence[Block], seed: int = 0
+    row: Row,
+    sounds: Sequence[tuple[Block, int]],
+    references: Sequence[Block],
+    seed: int = 0,
+    command_seconds: float = COMMAND_SECONDS,
 ) -> list[Repaired]:
     """What *row* makes of each sound, brought to its length; programs also to the references' time.
 
-    Raises  StageError when a program fails, SpecMismatchError when what it returns has another rate or channel count
+    command_seconds  what a program may take for each sound: one that takes them all at once has the sum
+    Raises           StageError when a program fails, CommandTimeoutError when it had to be ended, SpecMismatchError
+                     when what it returns has another rate or channel count
     """
     if row.chain is not None:
         return [_by_chain(row.chain, waveform, rate, seed) for waveform, rate in sounds]
     with tempfile.TemporaryDirectory(prefix="wavechain-evaluate-") as name:
         folder = Path(name)
         if row.by_folder:
-            return _by_command(row, folder, sounds, references)
+            return _by_command(row, folder, sounds, references, command_seconds)
         repaired = []
         for index, (sound, reference) in enumerate(zip(sounds, references, strict=True)):
             inside = folder / str(index)
             inside.mkdir()
-            repaired += _by_command(row, inside, [sound], [reference])
+            repaired += _by_command(row, inside, [sound], [reference], command_seconds)
         return repaired
 
 
@@ -144,7 +157,11 @@ def _by_chain(chain: Chain, waveform: Block, sample_rate: int, seed: int) -> Rep
 
 
 def _by_command(
-    row: Row, folder: Path, sounds: Sequence[tuple[Block, int]], references: Sequence[Block]
+    row: Row,
+    folder: Path,
+    sounds: Sequence[tuple[Block, int]],
+    references: Sequence[Block],
+    command_seconds: float,
 ) -> list[Repaired]:
     inputs, outputs = folder / "in", folder / "out"
     inputs.mkdir()
@@ -161,7 +178,7 @@ def _by_command(
         "{input_folder}": str(inputs),
         "{output_folder}": str(outputs),
     }
-    _run(row, [_filled(word, places) for word in row.command], folder)
+    _run(row, [_filled(word, places) for word in row.command], folder, command_seconds * len(sounds))
     repaired = []
     for index, ((waveform, rate), reference) in enumerate(zip(sounds, references, strict=True)):
         output = outputs / f"{index:04}.wav"
@@ -177,27 +194,41 @@ def _by_command(
     return repaired
 
 
-def _run(row: Row, command: Sequence[str], folder: Path) -> None:
+def _run(row: Row, command: Sequence[str], folder: Path, seconds: float) -> None:
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=COMMAND_SECONDS,
-            check=False,
+            start_new_session=True,
         )
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise StageError(f"{row.name}: {command[0]}: {reason}.", hint="install it, or give its path.") from None
-    except subprocess.TimeoutExpired:
-        raise StageError(f"{row.name}: did not end within {COMMAND_SECONDS} s.", hint="fewer --items.") from None
-    if done.returncode:
-        said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    with process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            hint = "a higher --command-seconds."
+            raise CommandTimeoutError(f"{row.name}: did not end within {seconds:g} s.", hint=hint) from None
+        except BaseException:
+            _end(process)
+            raise
+    if process.returncode:
+        said = [line for line in (err or out).splitlines() if line.strip()]
         last = said[-1].strip() if said else "nothing said"
-        raise StageError(f"{row.name}: ended with code {done.returncode} ({last}).", hint=row.text)
+        raise StageError(f"{row.name}: ended with code {process.returncode} ({last}).", hint=row.text)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """It and what it started: a program behind a script would go on for hours."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _longer(waveform: Block, frames: int) -> Block:

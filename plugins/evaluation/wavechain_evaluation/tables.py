@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_STANDING = {"best": "best", "tied": "=", "behind": ""}
+_STANDING = {"best": "best", "tied": "=", "behind": "", "incomplete": "-"}
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """*columns* ending in ``>`` are numbers."""
+    """*columns* ending in ``>`` are numbers; *notes* are lines that belong below."""
 
     fault: str
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
 
 
 def tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]:
@@ -28,7 +29,9 @@ def tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]:
             columns = ("row", f"{_head(found, metric)}>", "[95 %]", "gain>", "[95 %]", "", "CPU s/min>")
             lines = tuple(_main_line(found, fault, name, rows[name][metric]) for name in scored)
             if lines:
-                yield Table(fault, _title(fault, group, told["groups"][group]["items"]), columns, lines)
+                yield Table(
+                    fault, _title(fault, group, told["groups"][group]["items"]), columns, lines, _late(told, group)
+                )
 
 
 def wide_tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]:
@@ -38,12 +41,13 @@ def wide_tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]
         present = [name for name in found["metrics"] if any(name in row for row in rows.values())]
         columns = ("row", *(f"{_head(found, name)}>" for name in present))
         lines = tuple(
-            (name, *(_number(rows[name][metric]["median"]) if metric in rows[name] else "-" for metric in present))
+            (name, *(_median(rows[name][metric]) if metric in rows[name] else "-" for metric in present))
             for name in _names(found)
             if name in rows
         )
         if lines:
-            yield Table(fault, f"{_title(fault, group, told['groups'][group]['items'])}, medians", columns, lines)
+            title = f"{_title(fault, group, told['groups'][group]['items'])}, medians"
+            yield Table(fault, title, columns, lines, _late(told, group))
 
 
 def markdown(found: Mapping[str, Any], group: str = "all") -> str:
@@ -55,7 +59,7 @@ def markdown(found: Mapping[str, Any], group: str = "all") -> str:
             "|" + "|".join("---:" if column.endswith(">") else "---" for column in table.columns) + "|",
             *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table.rows),
         ]
-        parts.append("\n".join([f"### {table.title}", "", *lines]))
+        parts += ["\n".join([f"### {table.title}", "", *lines]), *table.notes]
     parts += notes(found)
     return "\n\n".join(parts) + "\n"
 
@@ -73,13 +77,26 @@ def _main_line(found: Mapping[str, Any], fault: str, name: str, told: Mapping[st
     gain = told["gain"]
     return (
         name,
-        _number(told["median"]),
+        _median(told),
         _interval(told["interval"]),
         "-" if gain is None else f"{gain:+.2f}",
         _interval(told["gain_interval"]),
         _STANDING[told["standing"]],
         _number(mine[0]["cpu_seconds_per_minute"]) if mine else "-",
     )
+
+
+def _late(told: Mapping[str, Any], group: str) -> tuple[str, ...]:
+    """Which rows did not end in time, of one fault."""
+    of = told["groups"][group]["items"]
+    late = told["groups"][group]["timed_out"].items()
+    return tuple(f"{name}: {what['items']} of {of} did not end within {what['seconds']:g} s" for name, what in late)
+
+
+def _median(told: Mapping[str, Any]) -> str:
+    """Never that of some recordings without saying so."""
+    figure = _number(told["median"])
+    return figure if told["n"] == told["of"] else f"{figure} ({told['n']} of {told['of']})"
 
 
 def _names(found: Mapping[str, Any]) -> list[str]:

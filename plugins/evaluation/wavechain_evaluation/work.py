@@ -20,7 +20,7 @@ from wavechain.registry import registry
 from wavechain.stream import Block
 from wavechain_evaluation.faults import Item, Pair, make_pair, noises_of
 from wavechain_evaluation.metric import Metric, matching_gain
-from wavechain_evaluation.rows import UNPROCESSED, Repaired, Row, restore
+from wavechain_evaluation.rows import COMMAND_SECONDS, UNPROCESSED, CommandTimeoutError, Repaired, Row, restore
 
 # Set before a worker starts: libraries read them once.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -32,8 +32,9 @@ SHORT_SECONDS, LONG_SECONDS = 1.0, 20.0
 class Plan:
     """All that workers need to know.
 
-    costly    names of the items that costly metrics are asked about
-    examples  names of the items whose sounds are kept under *audio*
+    costly           names of the items that costly metrics are asked about
+    examples         names of the items whose sounds are kept under *audio*
+    command_seconds  what a program may take for one item
     """
 
     rows: tuple[Row, ...]
@@ -44,6 +45,7 @@ class Plan:
     costly: frozenset[str] = frozenset()
     examples: frozenset[str] = frozenset()
     audio: Path | None = None
+    command_seconds: float = COMMAND_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,10 @@ class Task:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one item."""
+    """What came of one item.
+
+    timed_out  the seconds for an item that were not enough; 0 where nothing was ended for taking long
+    """
 
     row: int
     fault: str
@@ -66,6 +71,7 @@ class Outcome:
     severity: dict[str, str] = field(default_factory=dict)
     delay: int = 0
     error: str = ""
+    timed_out: float = 0.0
 
 
 _plan: Plan | None = None
@@ -88,7 +94,10 @@ def work(task: Task) -> list[Outcome]:
     try:
         pairs = [_pair(task.fault, name) for name in task.items]
         sounds = [(pair.degraded, pair.sample_rate) for pair in pairs]
-        repaired = restore(row, sounds, [pair.degraded for pair in pairs], plan.seed)
+        repaired = restore(row, sounds, [pair.degraded for pair in pairs], plan.seed, plan.command_seconds)
+    except CommandTimeoutError as error:
+        late = plan.command_seconds
+        return [Outcome(task.row, task.fault, name, error=str(error), timed_out=late) for name in task.items]
     except WavechainError as error:
         return [Outcome(task.row, task.fault, name, error=str(error)) for name in task.items]
     except Exception as error:  # noqa: BLE001 - as above: a stage of somebody else's
@@ -100,7 +109,8 @@ def work(task: Task) -> list[Outcome]:
 def cost(row_index: int, fault: str, names: Sequence[str]) -> dict[str, float]:
     """CPU-seconds a minute of sound, and those that starting takes (programs): this process's and its children's.
 
-    The difference between a long and a short sound is taken, so that starting does not count as work.
+    The difference between a long and a short sound is taken, so that starting does not count as work. Where a program
+    takes longer than it may, the only figure is ``timed_out``, as in `Outcome`.
     """
     plan = plan_of_this_worker()
     row = plan.rows[row_index]
@@ -112,12 +122,15 @@ def cost(row_index: int, fault: str, names: Sequence[str]) -> dict[str, float]:
 
     def seconds(sound: Block) -> float:
         before = _cpu_seconds()
-        restore(row, [(sound, rate)], [sound], plan.seed)
+        restore(row, [(sound, rate)], [sound], plan.seed, plan.command_seconds)
         return _cpu_seconds() - before
 
     if not row.outside:
         seconds(short)  # imports and caches
-    starting, whole = seconds(short), seconds(long)
+    try:
+        starting, whole = seconds(short), seconds(long)
+    except CommandTimeoutError:
+        return {"timed_out": plan.command_seconds}
     a_minute = max(0.0, whole - starting) * 60 / (LONG_SECONDS - SHORT_SECONDS)
     return {"cpu_seconds_per_minute": round(a_minute, 4), "start_cpu_seconds": round(starting, 4)}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wavechain import Audio, Chain
-from wavechain.testing import EffectContract, streamed, tone
+from wavechain.testing import EffectContract, noise, streamed, tone
 from wavechain_restoration.ar_fill import ArFill
 
 RECORDINGS = Path(__file__).parents[3] / "tests" / "data"
@@ -41,6 +41,25 @@ def test_a_guitar_goes_on_through_dropouts(ms, gain_db):
     # Frames at the edge that are as quiet as the gap belong to it.
     outside = np.convolve(gaps, np.ones(9), "same") == 0
     assert np.array_equal(after[:, outside], damaged.waveform[:, outside])
+
+
+@pytest.mark.parametrize("left_db", [-np.inf, -50])
+@pytest.mark.parametrize("fade_ms", [1, 2])
+def test_a_gap_takes_its_short_fades_with_it_and_need_not_be_silent(left_db, fade_ms):
+    """Noise: a fade in it is nothing else."""
+    clean = noise(seconds=1, sample_rate=RATE, channels=1)
+    fade = round(fade_ms * RATE / 1000)
+    floor = 10 ** (left_db / 20)
+    ramp = floor + (1 - floor) * np.arange(1, fade + 1) / (fade + 1)
+    gain = np.ones(RATE, np.float32)
+    gain[20_000 : 20_441 + 2 * fade] = np.concatenate([ramp[::-1], np.full(441, floor), ramp])
+    stage = ArFill()
+    after = stage(Audio.of(clean.waveform * gain, RATE)).waveform[0]
+    changed = np.flatnonzero(after != clean.waveform[0] * gain)
+    assert changed[0] <= 20_000 + fade // 4
+    assert changed[-1] >= 20_440 + 2 * fade - fade // 4
+    assert changed[0] >= 20_000 + fade - 100
+    assert changed[-1] <= 20_440 + fade + 100
 
 
 @pytest.mark.parametrize("name", ["guit_em9.flac", "loop_compus.flac"])

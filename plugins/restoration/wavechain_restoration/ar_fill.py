@@ -1,7 +1,8 @@
 """ar-fill: fills dropouts with what the sound on both sides of them leads to.
 
 A dropout is a stretch that falls to nothing at once and comes back at once: on both sides the level within a
-millisecond of the edge is near that of the 20 ms beyond. Pauses, fades and decays have no such edges, and stay.
+millisecond of the edge is near that of the 20 ms beyond. A fade of one or two milliseconds at the edge is part of the
+gap. Pauses, slower fades and decays have no such edges, and stay.
 Autoregressive models of high order, one of the sound before and one of the sound after (Burg's method), run on into
 the gap from both ends, and a raised cosine leads from one to the other: I. Kauppinen, K. Roth, "Audio signal
 extrapolation: theory and applications", DAFx 2002.
@@ -24,6 +25,10 @@ from wavechain_restoration.runs import runs
 _CONTEXT_SECONDS = 0.08
 _LEVEL_SECONDS = 0.02
 _EDGE_SECONDS = 0.0015
+_FADE_SECONDS = 0.002
+_FADED = 0.4  # of the level, below which the first half millisecond beside a gap belongs to a fade
+_FADED_STEPS = 0.9  # the same of the differences from frame to frame
+_FULL = 0.3  # of the level, that there is after it
 _EDGE_DB = 14.0
 _TRIAL = 3  # the part of the context that tells how far it can be trusted
 _PARTS = 4
@@ -38,7 +43,7 @@ class ArFill(Effect):
     shortest_ms: float = param(2.0, unit="ms", ge=0.5, le=50, help="Gaps shorter than this are left alone.")
     longest_ms: float = param(100.0, unit="ms", ge=1, le=200, help="Gaps longer than this are left alone.")
     depth_db: float = param(
-        45.0, unit="dB", ge=20, le=120, help="How far below the sound around it a gap lies, in all of its frames."
+        40.0, unit="dB", ge=20, le=120, help="How far below the sound around it a gap lies, in all of its frames."
     )
 
     def open(self, spec: Spec) -> Processor:
@@ -51,11 +56,14 @@ class _Fill(InOrder):
         self._context = round(_CONTEXT_SECONDS * rate)
         self._level = round(_LEVEL_SECONDS * rate)
         self._edge = max(4, round(_EDGE_SECONDS * rate))
+        self._fade = round(_FADE_SECONDS * rate)
         self._shortest = max(2, round(stage.shortest_ms * rate / 1000))
         self._longest = round(stage.longest_ms * rate / 1000)
         self._depth = 10 ** (-stage.depth_db / 20)
         self._order = min(1000, self._context // 4)
-        super().__init__(spec, self._context, round(0.25 * rate), self._longest + self._context + 1)
+        super().__init__(
+            spec, self._context + self._fade, round(0.25 * rate), self._longest + self._context + self._fade + 1
+        )
         self._gaps = 0
         self._seconds = 0.0
 
@@ -91,26 +99,35 @@ class _Fill(InOrder):
             return None
         around = min(_rms(before), _rms(after))
         floor = self._depth * around
-        if around < _QUIETEST or np.abs(window[start:end]).max() > floor:
+        # The hops at both ends may hold the last of a fade.
+        quiet = runs(np.abs(window[start:end]) <= floor)
+        if around < _QUIETEST or not quiet:
             return None
+        first, last = max(quiet, key=lambda run: run[1] - run[0])
+        start, end = start + first, start + last
         while start > 0 and abs(window[start - 1]) <= floor:
             start -= 1
         while end < window.size and abs(window[end]) <= floor:
             end += 1
         if (
             not self._shortest <= end - start <= self._longest
-            or start < self._context
-            or end + self._context > window.size
+            or start < self._context + self._fade
+            or end + self._context + self._fade > window.size
         ):
             return None
-        steep = 10 ** (-_EDGE_DB / 20)
-        for beside, beyond in (
-            (window[start - self._edge : start], window[start - self._level : start]),
-            (window[end : end + self._edge], window[end : end + self._level]),
-        ):
-            if _rms(beside) < steep * _rms(beyond):
-                return None
-        return start, end
+        fades = self._fade_of(window[:start][::-1]), self._fade_of(window[end:])
+        return None if fades[0] is None or fades[1] is None else (start - fades[0], end + fades[1])
+
+    def _fade_of(self, beside: Signal) -> int | None:
+        """How many frames *beside* a gap, counted from it, belong to its fade; None where there is no edge."""
+        level, at_once = _rms(beside[: self._level]), _rms(beside[: self._edge])
+        after_fade = _rms(beside[self._fade : self._fade + self._edge])
+        if at_once < 10 ** (-_EDGE_DB / 20) * level and after_fade < _FULL * level:
+            return None
+        # Where the sound itself crosses zero, its steps are large; in a fade they are not.
+        steps, first = np.diff(beside[: self._level]), self._edge // 3
+        faded = _rms(beside[:first]) < _FADED * level and _rms(steps[:first]) < _FADED_STEPS * _rms(steps)
+        return self._fade if faded else 0
 
     def _bridge(self, before: Signal, after: Signal, count: int) -> Signal:
         onward = self._trusted(before, count)

@@ -56,20 +56,6 @@ def test_a_sustained_synthetic_note_is_no_hum(root_hz):
     assert np.array_equal(CombDehum()(clean).waveform, clean.waveform)
 
 
-def test_a_bass_line_of_one_note_is_no_hum():
-    """A synthesiser's, whose phase runs on from note to note: steady in all but its coming and going."""
-    random = np.random.default_rng(3)
-    time, envelope, at = np.arange(8 * RATE) / RATE, np.zeros(8 * RATE), 0
-    while at < envelope.size:
-        length = int(random.uniform(0.15, 0.5) * RATE)
-        part = envelope[at : at + length]
-        part[:] = random.uniform(0.3, 1) * np.exp(-3 * np.arange(part.size) / RATE)
-        at += length + int(random.uniform(0.05, 0.5) * RATE)
-    bass = 0.2 * envelope * sum(np.sin(2 * np.pi * 49.43 * k * time + k) / k for k in (1, 2, 3, 4, 6))
-    clean = Audio.of((bass + 0.003 * random.standard_normal(bass.size))[np.newaxis].astype(np.float32), RATE)
-    assert np.array_equal(CombDehum()(clean).waveform, clean.waveform)
-
-
 @pytest.mark.parametrize("hz", [50, 60])
 def test_a_test_tone_is_no_hum(hz):
     clean = tone(hz, sample_rate=RATE, seconds=6)

@@ -1,12 +1,12 @@
 """comb-dehum: takes out mains hum and its harmonics, and nothing that moves.
 
 Hum is a series of lines at multiples of one frequency that stand still for seconds. Each line is looked for where the
-sound leaves it free: in short frames the power beside the line, where no other line of the series lies, says how
-much else there is, and frames count by its inverse (the estimate of greatest likelihood for a steady line in a sound
-that comes and goes). The series whose lines stand highest above the error of their own estimate is taken for hum, if
-lines that no single note would have stand out, if each of them agrees with its own frames, and if one of them at least
-stands in most frames as it is on the whole, which a bass line that comes and goes does not. A line is subtracted as
-far as it is certain, so that nothing is notched out where there is no hum, and phases of everything else stay.
+sound leaves it free: in short frames the power beside the line, where no other line of the series lies, says how much
+else there is, and frames count by its inverse (the estimate of greatest likelihood for a steady line in a sound that
+comes and goes). The series whose lines stand highest above the error of their own estimate is taken for hum, if lines
+that no single note would have stand out, if each of them agrees with its own frames, and if one of them at least stands
+in a quarter of the frames as it does on the whole, which a bass line does not. A line is subtracted as far as it is
+certain, so that nothing is notched out where there is no hum, and phases of everything else stay.
 
 Where the frequency wanders, frames nearby predict a frame better than all of them do: that decides over how many frames
 a line is averaged.
@@ -44,7 +44,8 @@ _TURNS = 4
 _UNUSUAL = 4.0  # times the usual deviation of a frame, from which on it counts half or less
 _AGREE = 6.0  # times what the noise beside the line would explain, that frames may deviate from it
 _AGREE_SHARE = 0.05  # of the power of the line, that they may deviate at any rate
-_STANDS = 0.45  # half of the frames of one line at least deviate by less than this part of it: a bass line's do not
+_STANDS = 0.4  # of a line, that it may deviate by in the quieter frames: a bass line deviates by more
+_STANDS_SHARE = 0.25  # of the frames, that are these
 _KEPT = 6.0  # times the variance of its estimate, from which on a line is taken out
 _SKIRT_HZ = np.linspace(-2.5, 2.5, 101)
 _STRONGER = 10.0
@@ -200,8 +201,8 @@ class _Dehum(Window):
         lines = order[agreed]
         if not lines.size or not (_is_series(lines) or (lines.size == 1 and lines[0] <= 2)):
             return None
-        unlike = np.median(np.abs(values - amplitude)[inside] / np.maximum(np.abs(amplitude[inside]), _TINY), axis=0)
-        if unlike[agreed].min() > _STANDS:
+        unlike = np.abs(values - amplitude)[inside] / np.maximum(np.abs(amplitude[inside]), _TINY)
+        if np.quantile(unlike, _STANDS_SHARE, axis=0)[agreed].min() > _STANDS:
             return None
         kept: Complex = amplitude * (np.maximum(0, 1 - 1 / np.maximum(certain, 1)) * agreed)
         return kept

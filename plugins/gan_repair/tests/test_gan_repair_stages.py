@@ -14,7 +14,9 @@ from wavechain.models import find_model
 from wavechain.stream import Spec
 from wavechain.testing import music, noise, streamed, tone
 from wavechain_gan_repair.columns import Columns, Overlap
-from wavechain_gan_repair.engine import together
+from wavechain_gan_repair.engine import Repairing, together
+from wavechain_gan_repair.faults import FAULTS
+from wavechain_gan_repair.network_session import hint_for
 from wavechain_gan_repair.repair import Declip, Dehum, Denoise, ExtendBandwidth, Repair, RepairDropouts
 
 pytest.importorskip("onnxruntime")
@@ -170,3 +172,49 @@ def test_weights_of_another_network_are_refused_by_torch(broken):
     config["settings"]["size"] = "m"
     (broken / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert "in repairnet" in refusal(broken, backend="torch")
+
+
+class Silencing:
+    """A network that would take everything away, and thinks so much of it."""
+
+    def __init__(self, opinion: float) -> None:
+        self.opinion = opinion
+
+    def __call__(self, spectra, hint):
+        hops = spectra.shape[2] - 3
+        logits = np.full((len(spectra), hops, len(FAULTS) + 1), -9, np.float32)
+        logits[..., -1] = self.opinion
+        return np.zeros_like(spectra[:, :, :hops]), logits
+
+
+def after(opinion: float, *, doubting: bool):
+    before = noisy().waveform
+    repairing = Repairing(
+        Spec.audio(RATE, 2),
+        Silencing(opinion),
+        hint_for((), 2),
+        n_fft=2048,
+        hop_length=512,
+        lookahead=3,
+        amount=1.0,
+        bins=slice(0, 1024),
+        doubting=doubting,
+        highs="never",
+    )
+    return before, np.concatenate([repairing.process(before), repairing.flush()], axis=1), repairing.report
+
+
+def test_a_repair_that_the_network_thinks_little_of_is_not_made():
+    before, left, report = after(-9, doubting=True)
+    np.testing.assert_array_equal(left, before)
+    assert report["left_alone"]
+
+
+def test_a_repair_that_it_thinks_much_of_is():
+    before, left, _ = after(9, doubting=True)
+    assert np.abs(left).max() < 0.05 * np.abs(before).max()
+
+
+def test_who_names_the_fault_does_not_ask_for_its_opinion():
+    before, left, _ = after(-9, doubting=False)
+    assert np.abs(left).max() < 0.05 * np.abs(before).max()

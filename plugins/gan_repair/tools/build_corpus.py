@@ -1,6 +1,6 @@
 """Builds the training corpus of the repair network from Debian packages: speech, music and noise, with their licences.
 
-    python plugins/gan_repair/tools/build_corpus.py --out corpus --work work --hours-speech 4 --hours-music 4
+    python plugins/gan_repair/tools/build_corpus.py --out corpus --work work
 
 Each file is decoded, measured and either taken or listed with the reason for leaving it out (`refused.json`). Taken
 sound lands in OUT/train and OUT/dev, each with speech/, music/ and noise/, as 16-bit FLAC of at most 30 seconds, at
@@ -128,10 +128,53 @@ SOURCES: dict[str, list[Rule]] = {
     "bucklespring-data": [Rule("noise", r"/wav/")],
 }
 
+# Rock, metal, techno, chiptune, loops: what is loud and dense is most easily taken for noise.
+SOURCES |= {
+    "a7xpg-data": [Rule("music", r"/sounds/")],
+    "flare-game": [Rule("music", r"/music/"), Rule("noise", r"/soundfx/environment/")],
+    "frozen-bubble-data": [Rule("music", r"/snd/")],
+    "nexuiz-data": [Rule("noise", r"/sound/ambient/")],
+    "nexuiz-music": [Rule("music", r"")],
+    "openarena-data": [Rule("music", r"/music/"), Rule("noise", r"/sound/world/")],
+    "parsec47-data": [Rule("music", r"/sounds/")],
+    "redeclipse-data": [Rule("music", r"/sounds/music/"), Rule("noise", r"/sounds/ambience/(?!morph)")],
+    "tumiki-fighters-data": [Rule("music", r"/sounds/")],
+    "ufoai-music": [Rule("music", r"")],
+    "widelands-data": [Rule("music", r"/music/"), Rule("noise", r"/sound/ambient")],
+    "zaz-data": [Rule("music", r"/zaz/")],
+}
+SOURCES |= {
+    name: [Rule("music", r"(?i)/musics?/")]
+    for name in (
+        "amoebax-data",
+        "ardentryst",
+        "enigma-data",
+        "freedroidrpg-data",
+        "gunroar-data",
+        "hyperrogue-music",
+        "lordsawar-data",
+        "marsshooter-data",
+        "megaglest-data",
+        "mu-cade-data",
+        "pathological",
+        "scorched3d-data",
+        "starfighter-data",
+        "supertux-data",
+        "titanion-data",
+        "torus-trooper-data",
+        "trigger-rally-data",
+        "warmux-data",
+        "xmoto-data",
+    )
+}
+
 # Packages with fitting sound that are not used at all.
 REFUSED = {
     "drascula-music": "its own licence lets nobody charge for it",
     "hydrogen-drumkits-effects": "the copyright file names the packed kits, not the recordings that are installed",
+    "asc-music": "recorded at 22 kHz",
+    "noiz2sa-data": "no licence that the list of allowed ones knows",
+    "rrootage-data": "no licence that the list of allowed ones knows",
     "openclonk-data": "one copyright text for all, with several licences: none is named for the music",
 }
 
@@ -190,7 +233,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--work", type=Path, default=Path("corpus-work"), help="Downloads and measures, kept.")
     result.add_argument("--packages", nargs="+", default=list(SOURCES), choices=list(SOURCES), metavar="NAME")
     result.add_argument("--hours-speech", type=float, default=4.0)
-    result.add_argument("--hours-music", type=float, default=4.0)
+    result.add_argument("--hours-music", type=float, default=10.0)
     result.add_argument("--hours-noise", type=float, default=1.5)
     result.add_argument("--mono-music", action="store_true", help="Mix music down; stereo is kept otherwise.")
     result.add_argument(

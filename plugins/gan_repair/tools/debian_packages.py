@@ -73,7 +73,7 @@ def fetched(package: str, work: Path) -> Path:
         found = sorted(archives.glob(f"{package}_*.deb"))
     folder.mkdir(parents=True, exist_ok=True)
     _run(["dpkg", "-x", str(found[-1].resolve()), str(folder.resolve())], work, package)
-    for archive in sorted(folder.rglob("*.zip")):
+    for archive in sorted(file for file in folder.rglob("*") if file.suffix in (".zip", ".pk3") and file.is_file()):
         _unzip_audio(archive)
     folder.with_suffix(folder.suffix + ".done").touch()
     return folder

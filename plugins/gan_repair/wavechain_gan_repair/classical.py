@@ -19,6 +19,9 @@ from wavechain.stages import StreamStage
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.columns import Columns, Overlap
 
+# Which fault each mends, in the order in which they are best used: the corners of a clipped peak look like clicks.
+MENDS = {"ar-fill": "dropouts", "declip-consistent": "clip", "ar-declick": "clicks", "comb-dehum": "hum"}
+
 N_FFT, HOP_LENGTH, HOPS = 2048, 512, 16
 
 

@@ -3,9 +3,9 @@
 Only the *change* goes through the inverse transform; the sound that came in is added to it as it is. So what is left
 alone (a clean stretch, the bins that `preserve` names, everything with amount 0) comes out bit for bit.
 
-    belief   the detector's probability of any of the faults that are `heeded`, averaged over the last second; below
+    belief   the network's own probability that its repair is worth it, averaged over the last second; below
              `BELIEF[0]` nothing is changed, above `BELIEF[1]` everything, in between a part. In the first stretch its
-             mean counts as the past. With none heeded the repair is not asked for its opinion, and always at work.
+             mean counts as the past. Who names the fault does not ask for it (`doubting`): then all is changed.
     highs    what is missing at the top is not a matter of taking away: it has a belief, and a method, of its own
     image    channels are heard by the network one by one, which would let a stereo image wander. What it does to all
              of them together (the least-squares gain of a bin over the channels) is done to each; only what it *adds*
@@ -14,7 +14,6 @@ alone (a clean stretch, the bins that `preserve` names, everything with amount 0
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -27,8 +26,7 @@ from wavechain_gan_repair.faults import FAULTS, LOST_HIGHS
 from wavechain_gan_repair.highs import Highs
 from wavechain_gan_repair.network_session import HOPS, NetworkSession
 
-BELIEF = (0.65, 0.85)
-DOUBT = 0.1  # more of it is asked for where highs were lost: what a codec leaves sounds like some noise
+BELIEF = (0.35, 0.55)
 BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
 
@@ -47,7 +45,7 @@ class Repairing(Processor):
         lookahead: int,
         amount: float,
         bins: slice,
-        heeded: Sequence[str],
+        doubting: bool,
         highs: Literal["never", "believed", "always"],
         only_change: bool = False,
     ) -> None:
@@ -59,7 +57,7 @@ class Repairing(Processor):
         self._amount, self._bins, self._only_change = np.float32(amount), bins, only_change
         self._highs = None if highs == "never" else Highs(n_fft // 2, spec.sample_rate / n_fft)
         self._highs_always = highs == "always"
-        self._heeded = [FAULTS.index(name) for name in heeded]
+        self._doubting = doubting
         self._forget = float(np.exp(-hop_length / float(spec.rate) / BELIEF_SECONDS))
         self._belief: float | None = None
         self._heard = np.zeros(len(FAULTS))
@@ -80,7 +78,7 @@ class Repairing(Processor):
         repaired, logits = self._session(spectra, self._hint)
         change = together(here, repaired) - here
         lost = self._lost_highs(logits)
-        change *= self._open(logits, doubt=DOUBT * lost)[:, None]
+        change *= self._open(logits)[:, None]
         if self._highs is not None and lost > 0:
             change += np.float32(lost) * self._highs(here + change)
         change *= np.any(here, axis=(1, 3), keepdims=True)  # where there is nothing at all, nothing is added
@@ -88,21 +86,21 @@ class Repairing(Processor):
         change[..., self._bins.stop :] = 0
         return self._together(self._overlap.add(change * self._amount))
 
-    def _open(self, logits: Block, doubt: float) -> NDArray[np.float32]:
+    def _open(self, logits: Block) -> NDArray[np.float32]:
         """How far the door stands open in each column, the same for all channels."""
         chances = 1 / (1 + np.exp(-logits.astype(np.float64)))
-        self._heard += chances.mean(axis=(0, 1))
+        self._heard += chances[..., : len(FAULTS)].mean(axis=(0, 1))
         self._stretches += 1
-        if not self._heeded:
+        if not self._doubting:
             return np.ones(HOPS, np.float32)
-        damaged = chances[..., self._heeded].max(axis=(0, 2))
-        belief = float(damaged.mean()) if self._belief is None else self._belief
+        worth = chances[..., -1].max(axis=0)
+        belief = float(worth.mean()) if self._belief is None else self._belief
         beliefs = np.empty(HOPS)
-        for column, chance in enumerate(damaged):
+        for column, chance in enumerate(worth):
             belief = self._forget * belief + (1 - self._forget) * float(chance)
             beliefs[column] = belief
         self._belief = belief
-        return np.clip((beliefs - BELIEF[0] - doubt) / (BELIEF[1] - BELIEF[0]), 0, 1).astype(np.float32)
+        return np.clip((beliefs - BELIEF[0]) / (BELIEF[1] - BELIEF[0]), 0, 1).astype(np.float32)
 
     def _lost_highs(self, logits: Block) -> float:
         """How sure the detector is that highs are missing in this stretch: 0 to 1, as in `_open`."""

@@ -3,7 +3,7 @@
 The graph works on stretches of `HOPS` columns and any number of channels:
 
     in   spectra (channels, 2, HOPS + lookahead, bins), hint (channels, faults), state (layers, channels * bands, width)
-    out  repaired (channels, 2, HOPS, bins), faults (channels, HOPS, faults), state
+    out  repaired (channels, 2, HOPS, bins), faults (channels, HOPS, faults + 1), state
 """
 
 from __future__ import annotations

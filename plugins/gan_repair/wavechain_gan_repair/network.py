@@ -11,7 +11,8 @@ things are ours:
                       upwards: a mask alone cannot fill an empty band or a gap. The mask works on the spectrum as it
                       is, the rest on the compressed one, where what is small is next to nothing: clean stays clean
     a look ahead      each column sees the next `lookahead` ones, in one small layer at the narrowest place
-    a detector        eight probabilities a column, one for each fault: the stage leaves alone what is not damaged
+    a detector        nine probabilities a column: one for each fault, and one that the repair is worth it, that what
+                      goes out is nearer to the truth than what came in: the stage leaves alone what it would spoil
     a hint            the faults may be told (`hint`, zeros when they are not): one set of weights serves `repair`,
                       which knows nothing, and `denoise` and `extend-bandwidth`, which do
 
@@ -69,7 +70,7 @@ class RepairNet(nn.Module):
         self.ahead = nn.Linear(width * (self.lookahead + 1), width)
         self.told = nn.Linear(len(FAULTS), 2 * width, bias=False)
         self.blocks = nn.ModuleList(Block(self.bands, width) for _ in range(self.layers))
-        self.detector = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, len(FAULTS)))
+        self.detector = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, len(FAULTS) + 1))
         self.before_leaving = nn.Sequential(nn.Linear(width, hidden), nn.SiLU())
         self.leave = BandwiseLinear(self.groups, 4 + len(self.copies), hidden, back=True)
         with torch.no_grad():  # starts close to a wire: a mask of nearly one, next to nothing added
@@ -84,10 +85,10 @@ class RepairNet(nn.Module):
         return torch.zeros(self.layers, batch * self.bands, self.width)
 
     def forward(self, spectra: Tensor, hint: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(repaired spectra, fault logits, state), the spectra not compressed.
+        """(repaired spectra, logits of the faults and of being worth it, state), the spectra not compressed.
 
         Shape   (batch, 2, hops + lookahead, bins), (batch, faults), state
-                -> (batch, 2, hops, bins), (batch, hops, faults), state
+                -> (batch, 2, hops, bins), (batch, hops, faults + 1), state
         """
         hops = spectra.shape[2] - self.lookahead
         small = compress(spectra)

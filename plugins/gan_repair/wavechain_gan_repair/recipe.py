@@ -21,12 +21,17 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from wavechain.audio import Audio
 from wavechain.params import param
 from wavechain.recipes import Degradation, Phase, Recipe, Surroundings, Turn, part
+from wavechain.stages import StreamStage
 from wavechain.stream import Block
+from wavechain_gan_repair.classical import MENDS, installed
 from wavechain_gan_repair.faults import FAULTS
 from wavechain_gan_repair.network import RepairNet, RepairNetSettings, compress
 
+WORTH_IT = 0.9  # a repair that takes away less than a tenth of the error is not
+WORTH_SECONDS = 0.5
 INAUDIBLE = 1e-3  # power of a bin, 84 dB below a sine of full scale: what is quieter hardly counts in the losses
 
 # What a recipe calls a fault, and the degradation that makes it.
@@ -42,6 +47,12 @@ class RepairRecipe(Recipe):
         description="Which faults are taught, each with `weight` (how often) and the settings of its degradation.",
     )
     untouched: float = param(0.2, ge=0, le=0.9, help="Share of clips that are not damaged, to be left alone.")
+    mended: float = param(
+        0.0,
+        ge=0,
+        le=1,
+        help="Share of clips in which what has a classical repair is mended by it first, as in `repair`.",
+    )
     most: int = param(3, ge=1, le=8, help="Most faults in one clip.")
     told: float = param(0.4, ge=0, le=1, help="Share of clips whose faults are told to the network.")
     losses: dict[str, dict[str, Any]] = Field(
@@ -123,6 +134,11 @@ class RepairRecipe(Recipe):
                 damaged, target = degradation.apply(damaged, self.rate_hz, rng, surroundings)
                 wanted = target if degradation.changes_wanted else wanted
                 faults[FAULTS.index(name)] = 1
+        if rng.random() < self.mended:
+            for index in np.flatnonzero(faults):
+                if mend := self._mending.get(FAULTS[index]):
+                    damaged = mend(Audio(damaged, self.rate_hz)).waveform
+                    faults[index] = 0
         hint = faults if rng.random() < self.told else np.zeros_like(faults)
         return damaged, wanted, faults, hint
 
@@ -144,8 +160,10 @@ class RepairRecipe(Recipe):
         }
         for name, (loss, weight) in self._losses.items():
             parts[name] = weight * loss(repaired, batch["wanted"])
-        faults = batch["faults"][:, None].expand_as(logits)
-        parts["detector"] = 0.1 * functional.binary_cross_entropy_with_logits(logits, faults)
+        faults = batch["faults"][:, None].expand_as(logits[..., :-1])
+        parts["detector"] = 0.1 * functional.binary_cross_entropy_with_logits(logits[..., :-1], faults)
+        worth = self._worth_it(batch, repaired)
+        parts["worth"] = 0.2 * functional.binary_cross_entropy_with_logits(logits[..., -1], worth)
         if turn.name == "repair-and-convince":
             real, fake = self._excerpts(batch["wanted"], repaired)
             told_fake, features_fake = networks["discriminator"](fake)
@@ -154,6 +172,16 @@ class RepairRecipe(Recipe):
             parts["adversarial"] = self.adversarial_weight * self._objective.generator(told_fake, told_real)
             parts["features"] = self.feature_weight * self._features(features_fake, features_real)
         return parts
+
+    def _worth_it(self, batch: Mapping[str, Any], repaired: Tensor) -> Tensor:
+        """1 for each column around which the repair leaves less error than it found, else 0: (batch, hops)."""
+        hop = self._settings.hop_length
+        around = 2 * round(WORTH_SECONDS * self.rate_hz / hop / 2) * hop
+        before, after = (
+            functional.avg_pool1d((each - batch["wanted"]).square(), around, hop, around // 2)[:, 0]
+            for each in (batch["damaged"], repaired.detach())
+        )
+        return (after < WORTH_IT * before).float()
 
     def repair(self, batch: Mapping[str, Any], network: RepairNet) -> tuple[Tensor, Tensor, Tensor]:
         """(waveforms (batch, 1, frames), spectra, fault logits)."""
@@ -194,6 +222,10 @@ class RepairRecipe(Recipe):
         return losses
 
     @cached_property
+    def _mending(self) -> dict[str, StreamStage]:
+        return {MENDS[name]: stage for name, stage in installed(tuple(MENDS)).items()}
+
+    @cached_property
     def _objective(self) -> Any:
         return part("loss", self.objective)
 
@@ -213,8 +245,13 @@ class RepairRecipe(Recipe):
             (repaired - batch["damaged"]).square().sum(dim=(1, 2))
             / batch["damaged"].square().sum(dim=(1, 2)).clamp(1e-9)
         )
-        found = (logits.mean(dim=1) > 0) == (batch["faults"] > 0)
-        figures = {"faults-found": float(found.float().mean())}
+        found = (logits[..., :-1].mean(dim=1) > 0) == (batch["faults"] > 0)
+        worth = self._worth_it(batch, repaired)
+        figures = {
+            "faults-found": float(found.float().mean()),
+            "worth-it": float(worth.mean()),
+            "worth-judged": float(((logits[..., -1] > 0) == (worth > 0)).float().mean()),
+        }
         if hurt.any():
             figures["si-sdr"] = float(after[hurt].median())
             figures["si-sdr-gain"] = figures["score"] = float((after - before)[hurt].median())

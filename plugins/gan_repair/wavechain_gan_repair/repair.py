@@ -21,16 +21,11 @@ from wavechain.params import param
 from wavechain.processors import Pending, Processor, join
 from wavechain.stages import Model
 from wavechain.stream import Block, Spec
-from wavechain_gan_repair.classical import Classical, InTurn, Removed, installed
+from wavechain_gan_repair.classical import MENDS, Classical, InTurn, Removed, installed
 from wavechain_gan_repair.engine import Repairing
-from wavechain_gan_repair.faults import FAULTS, LOST_HIGHS
 from wavechain_gan_repair.network_session import Backend, hint_for, open_session
 
 NATIVE = {44_100, 48_000}  # one network serves both
-
-
-# Which fault a classical stage has mended when the network's turn comes.
-MENDS = {"ar-declick": "clicks", "declip-consistent": "clip", "ar-fill": "dropouts", "comb-dehum": "hum"}
 
 
 class NeuralRepair(Model):
@@ -68,25 +63,22 @@ class NeuralRepair(Model):
         if spec.kind != "audio":
             raise SpecMismatchError(f"{self.stage_name()} takes audio; the stream is {spec}.")
         first = installed(self.first if self.classical else ())
-        heeded = tuple(name for name in FAULTS if name not in (*map(MENDS.get, first), *LOST_HIGHS))
         parts: list[Processor] = []
         if first:
             all_of_it = self.preserve_below_hz <= 0 and self.preserve_above_hz >= spec.sample_rate / 2
             band = None if all_of_it else (self.preserve_below_hz, self.preserve_above_hz)
             parts.append(Classical(spec, first, self.amount, band))
         if not (first and self.told):  # one known fault with a classical repair is better off without the network
-            parts.append(self._network(spec, model, heeded))
+            parts.append(self._network(spec, model))
         return Removed(InTurn(*parts)) if self.output == "removed" else InTurn(*parts)
 
-    def _network(self, spec: Spec, model: ModelFolder, heeded: tuple[str, ...]) -> Processor:
+    def _network(self, spec: Spec, model: ModelFolder) -> Processor:
         if spec.sample_rate == model.sample_rate or {spec.sample_rate, model.sample_rate} <= NATIVE:
-            return self._repairing(spec, model, heeded)
+            return self._repairing(spec, model)
         inside = Spec.audio(model.sample_rate, spec.channels)
-        return _Resampled(spec, self._repairing(inside, model, heeded, only_change=True))
+        return _Resampled(spec, self._repairing(inside, model, only_change=True))
 
-    def _repairing(
-        self, spec: Spec, model: ModelFolder, heeded: tuple[str, ...], *, only_change: bool = False
-    ) -> Repairing:
+    def _repairing(self, spec: Spec, model: ModelFolder, *, only_change: bool = False) -> Repairing:
         settings = model.settings
         n_fft: int = settings["n_fft"]
         per_bin = spec.sample_rate / n_fft
@@ -102,7 +94,7 @@ class NeuralRepair(Model):
             lookahead=settings["lookahead"],
             amount=self.amount,
             bins=slice(low, max(low, high)),
-            heeded=() if self.told else heeded,
+            doubting=not self.told,
             highs=self.highs,
             only_change=only_change,
         )
@@ -112,7 +104,7 @@ class Repair(NeuralRepair):
     """All faults at once, blind."""
 
     highs: ClassVar[Literal["never", "believed", "always"]] = "believed"
-    first: ClassVar[tuple[str, ...]] = ("ar-fill", "ar-declick", "declip-consistent", "comb-dehum")
+    first: ClassVar[tuple[str, ...]] = tuple(MENDS)
 
 
 class Denoise(NeuralRepair):

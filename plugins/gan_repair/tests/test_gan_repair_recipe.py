@@ -1,0 +1,65 @@
+"""What the recipe teaches beside the repair itself: when a repair is worth it, and what others mend before it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from wavechain.recipes import Surroundings  # noqa: E402
+from wavechain.testing import music  # noqa: E402
+from wavechain_gan_repair.faults import FAULTS  # noqa: E402
+from wavechain_gan_repair.recipe import RepairRecipe  # noqa: E402
+
+RATE = 44_100
+
+
+def worth_it(before, after, wanted):
+    recipe = RepairRecipe()
+    batch = {name: torch.tensor(each)[None, None] for name, each in (("damaged", before), ("wanted", wanted))}
+    return recipe._worth_it(batch, torch.tensor(after)[None, None])[0].numpy()
+
+
+def test_a_repair_is_worth_it_where_it_leaves_less_error_than_it_found():
+    wanted = music(sample_rate=RATE, channels=1, seconds=4).waveform[0]
+    damaged = wanted + 0.1 * np.random.default_rng(0).standard_normal(wanted.size).astype(np.float32)
+    assert worth_it(damaged, wanted, wanted).all()
+    assert not worth_it(damaged, damaged, wanted).any()
+    assert not worth_it(wanted, damaged, wanted).any()
+    half = np.concatenate([wanted[: 2 * RATE], 2 * damaged[2 * RATE :]])
+    worth = worth_it(damaged, half, wanted)
+    assert worth.size == wanted.size // 512 + 1
+    assert worth[:140].all()
+    assert not worth[-140:].any()
+
+
+def test_what_leaves_clean_sound_as_it_was_is_not_worth_it():
+    wanted = music(sample_rate=RATE, channels=1, seconds=1).waveform[0]
+    assert not worth_it(wanted, wanted, wanted).any()
+
+
+def prepared(**settings):
+    clips = [music(sample_rate=RATE, channels=1, seconds=3, seed=seed).waveform for seed in range(3)]
+    rngs = [np.random.default_rng(seed) for seed in range(3)]
+    recipe = RepairRecipe(untouched=0, told=1, most=1, **settings)
+    return recipe.prepare(clips, rngs, Surroundings())
+
+
+def test_a_fault_with_a_classical_repair_is_mended_before_the_network_hears_it():
+    pytest.importorskip("wavechain_restoration")
+    as_it_came = prepared(faults={"clicks": {}})
+    mended = prepared(faults={"clicks": {}}, mended=1.0)
+    index = FAULTS.index("clicks")
+    assert (as_it_came["faults"][:, index] == 1).all()
+    assert not mended["faults"].any()
+    assert not mended["hint"].any()
+    np.testing.assert_array_equal(mended["wanted"], as_it_came["wanted"])
+    error = [np.square(each["damaged"] - each["wanted"]).sum() for each in (as_it_came, mended)]
+    assert error[1] < error[0] / 4
+
+
+def test_a_fault_without_one_is_left_to_the_network():
+    as_it_came, mended = prepared(faults={"noise": {}}), prepared(faults={"noise": {}}, mended=1.0)
+    np.testing.assert_array_equal(mended["damaged"], as_it_came["damaged"])
+    assert (mended["faults"][:, FAULTS.index("noise")] == 1).all()

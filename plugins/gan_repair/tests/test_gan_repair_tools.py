@@ -18,6 +18,7 @@ sys.path.insert(0, str(TOOLS))
 import build_corpus  # noqa: E402
 import build_test_set  # noqa: E402
 import debian_packages  # noqa: E402
+import render_band  # noqa: E402
 import sound_measures  # noqa: E402
 
 RATE = 44_100
@@ -374,3 +375,38 @@ def test_an_existing_folder_is_never_written_over(tmp_path, capsys):
     for program in (build_corpus.main, build_test_set.main):
         assert program(["--out", str(tmp_path), "--work", str(tmp_path / "work")]) == 1
         assert "exists already" in capsys.readouterr().err
+
+
+def played(song):
+    """{channel: notes that begin} of a MIDI file of one track."""
+    assert song[:4] == b"MThd"
+    track = song[22:]
+    assert len(track) == int.from_bytes(song[18:22], "big")
+    at, notes, sounding = 0, {}, set()
+    while at < len(track):
+        while track[at] & 0x80:
+            at += 1
+        at += 1
+        status, length = track[at], 3
+        if status == 0xFF:
+            length = 3 + track[at + 2]
+        elif status & 0xF0 == 0xC0:
+            length = 2
+        elif status & 0xF0 == 0x90:
+            sounding.add((status & 0xF, track[at + 1]))
+            notes[status & 0xF] = notes.get(status & 0xF, 0) + 1
+        elif status & 0xF0 == 0x80:
+            sounding.discard((status & 0xF, track[at + 1]))
+        at += length
+    assert not sounding  # every note ends
+    return notes
+
+
+def test_a_band_plays_the_same_notes_again_and_ends_them():
+    songs = [render_band.band(np.random.default_rng([0, index])) for index in range(20)]
+    assert songs == [render_band.band(np.random.default_rng([0, index])) for index in range(20)]
+    assert len(set(songs)) == 20
+    parts = [played(song) for song in songs]
+    assert all(sum(part.values()) > 20 for part in parts)
+    assert any(set(part) == {9} for part in parts)  # drums alone
+    assert any(set(part) <= {0, 1} for part in parts)  # guitars alone

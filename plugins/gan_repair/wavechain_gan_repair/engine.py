@@ -26,7 +26,7 @@ from wavechain_gan_repair.faults import FAULTS, LOST_HIGHS
 from wavechain_gan_repair.highs import Highs
 from wavechain_gan_repair.network_session import HOPS, NetworkSession
 
-BELIEF = (0.5, 0.7)
+BELIEF = (0.45, 0.65)
 BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
 

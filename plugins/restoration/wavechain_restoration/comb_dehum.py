@@ -92,9 +92,7 @@ class _Dehum(Window):
         self._count = max(1, min(stage.harmonics, int((lines_hz - 26) / highest)))
         spans = [np.arange(hz * (1 - stage.drift), hz * (1 + stage.drift) + _STEP_HZ / 2, _STEP_HZ) for hz in mains]
         self._candidates = np.concatenate(spans)
-        order = np.arange(1, min(self._count, _SEARCHED) + 1)
-        self._searched = np.outer(self._candidates, order)
-        self._turns = np.exp(-2j * np.pi * self._searched[..., np.newaxis] / self._hop_hz * np.arange(3 * _HOPS - 1))
+        self._searched = min(self._count, _SEARCHED)
         self._found: list[float] = []
 
     def compute(self, window: Block) -> Block:
@@ -132,29 +130,21 @@ class _Dehum(Window):
 
     def _fundamentals(self, frames: _Frames, power: float) -> Iterator[float]:
         """Frequencies of series that stand out from their surroundings, best first."""
-        evidence, _ = frames.evidence(self._searched, self._turns)
+        evidence, _ = frames.evidence(self._candidates, self._searched)
         score = np.log(np.maximum(evidence / _KEPT, 1)).sum(axis=1)
         for _ in range(_TRIED):
             best = int(score.argmax())
             score[np.abs(self._candidates - self._candidates[best]) < _APART_HZ] = -np.inf
             # Between the candidates: the likelihood itself, of lines that were found.
             near = self._candidates[best] + np.linspace(-1, 1, 41) * _STEP_HZ
-            hz = np.outer(near, np.arange(1, self._searched.shape[1] + 1))
-            turns = np.exp(-2j * np.pi * hz[..., np.newaxis] / self._hop_hz * np.arange(3 * _HOPS - 1))
-            finer, heights = frames.evidence(hz, turns)
+            finer, heights = frames.evidence(near, self._searched)
             certain = evidence[best] >= self._stage.least
             if certain.any():
                 finest = int(np.sqrt(finer[:, certain]).sum(axis=1).argmax())
                 if self._is_hum(finer[finest], heights[finest], power):
-                    own = self._own(frames, float(near[finest]), finer[finest])
+                    own = _own(frames, float(near[finest]), finer[finest])
                     if self._is_hum(own, heights[finest], power):
                         yield float(near[finest])
-
-    def _own(self, frames: _Frames, fundamental: float, evidence: Signal) -> Signal:
-        """*evidence*, without that of lines that are but the skirt of a stronger one beside them."""
-        hz = np.outer(fundamental + _SKIRT_HZ, np.arange(1, evidence.size + 1))
-        turns = np.exp(-2j * np.pi * hz[..., np.newaxis] / self._hop_hz * np.arange(3 * _HOPS - 1))
-        return np.where(frames.evidence(hz, turns)[0].max(axis=0) > _STRONGER * evidence, 0.0, evidence)
 
     def _is_hum(self, evidence: Signal, heights: Signal, power: float) -> bool:
         lines = np.flatnonzero(evidence >= self._stage.least) + 1
@@ -262,15 +252,27 @@ class _Frames:
         weights = self._weights[:, bins] * np.abs(gain) ** 2
         return self._spectra[:, bins] / gain, weights
 
-    def evidence(self, hz: Signal, turns: Complex) -> tuple[Signal, Signal]:
+    def evidence(self, fundamentals: Signal, count: int) -> tuple[Signal, Signal]:
         """The power of each steady line over the variance of its estimate (about 1 by chance), and its amplitude.
 
-        Shape   (candidates, lines), (candidates, lines, frames) -> twice (candidates, lines)
+        Shape   (candidates,) -> twice (candidates, count)
         """
-        values, weights = self.lines(hz.reshape(-1))
-        sums = np.maximum(weights.sum(axis=0), _TINY).reshape(hz.shape)
-        total = np.einsum("tn,nt->n", weights * values, turns.reshape(-1, turns.shape[-1])).reshape(hz.shape)
-        return np.abs(total) ** 2 / (sums * _OVERLAPPING), np.abs(total) / sums
+        once = np.exp(-2j * np.pi * np.outer(fundamentals / self._hop_hz, np.arange(len(self._spectra))))
+        turns = np.ones_like(once)
+        evidence, height = np.empty((2, fundamentals.size, count))
+        for line in range(count):  # one at a time: all of them at once are 30 MB
+            turns *= once
+            values, weights = self.lines((line + 1) * fundamentals)
+            sums = np.maximum(weights.sum(axis=0), _TINY)
+            total = np.abs(np.einsum("tn,nt->n", weights * values, turns))
+            evidence[:, line], height[:, line] = total**2 / (sums * _OVERLAPPING), total / sums
+        return evidence, height
+
+
+def _own(frames: _Frames, fundamental: float, evidence: Signal) -> Signal:
+    """*evidence*, without that of lines that are but the skirt of a stronger one beside them."""
+    skirts, _ = frames.evidence(fundamental + _SKIRT_HZ, evidence.size)
+    return np.where(skirts.max(axis=0) > _STRONGER * evidence, 0.0, evidence)
 
 
 def _apart(count: int, span: int | None) -> Signal:

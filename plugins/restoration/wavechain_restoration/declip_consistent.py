@@ -32,7 +32,7 @@ from wavechain_restoration.runs import runs
 
 _WINDOW_SECONDS = 0.046
 _OVERLAP = 4
-_FIRST_SHRINK = 0.3  # of the highest point of the spectra
+_FIRST_SHRINK = 0.1  # of the highest point of the spectra
 _LAST_SHRINK = 1e-3  # of the first
 _ONWARD = 0.8
 _NEIGHBOURS = 2
@@ -46,7 +46,7 @@ class DeclipConsistent(Effect):
 
     cost: ClassVar[float] = 450.0
 
-    plateaus: int = param(2, ge=1, le=100, help="How many flat tops within a third of a second make it clipping.")
+    plateaus: int = param(2, ge=1, le=100, help="How many flat tops within half a second make it clipping.")
     turns: int = param(30, ge=5, le=500, help="How often the result is improved; more is a little better, and slower.")
 
     def open(self, spec: Spec) -> Processor:
@@ -56,37 +56,40 @@ class DeclipConsistent(Effect):
 class _Declip(InOrder):
     def __init__(self, spec: Spec, stage: DeclipConsistent) -> None:
         size = 1 << max(8, round(math.log2(_WINDOW_SECONDS * spec.sample_rate)))
-        super().__init__(spec, size, 4 * size, size)
+        super().__init__(spec, size, 8 * size, size)
         self._spectra = _Spectra(size)
         self._plateaus = stage.plateaus
         self._shrink = np.geomspace(_FIRST_SHRINK, _FIRST_SHRINK * _LAST_SHRINK, stage.turns).astype(np.float32)
+        self._settled = [0] * spec.channels  # frames of the stretch to come that a plateau across the border has had
         self._frames = 0
         self._highest = 0.0
 
     def mend(self, window: Signal, channel: int, frames: int) -> Mask | None:
-        above, below = self._cut(window, 1.0), self._cut(window, -1.0)
+        start, end = self.left + self._settled[channel], self.left + self.core
+        self._settled[channel] = 0
+        above, below = self._cut(window, 1.0, start), self._cut(window, -1.0, start)
         clipped = above | below
-        end = self.left + self.core
         if not clipped[self.left : end].any():
             return None
         rebuilt = self._rebuilt(window.astype(np.float32), above, below)
         while end < window.size and clipped[end]:  # a plateau across the border is rebuilt as one
             end += 1
         clipped[end:] = False
+        self._settled[channel] = end - self.left - self.core
         window[clipped] = rebuilt[clipped]
         self._frames += int(np.count_nonzero(clipped))
         self._highest = max(self._highest, float(np.abs(window[clipped]).max()))
         return clipped
 
-    def _cut(self, window: Signal, sign: float) -> Mask:
-        """Which frames were cut off at the top (*sign* 1) or at the bottom (-1)."""
+    def _cut(self, window: Signal, sign: float, first: int) -> Mask:
+        """Which frames from the *first* on were cut off at the top (*sign* 1) or at the bottom (-1)."""
         signal = sign * window
         at_top = np.zeros(window.size, bool)
-        raw = signal[self.left :]  # what lies to the left has been rebuilt
+        raw = signal[first:]  # what lies to the left has been rebuilt
         level = float(raw.max())
         if level <= 64 * _FLAT:
             return at_top
-        at_top[self.left :] = raw >= level - _FLAT
+        at_top[first:] = raw >= level - _FLAT
         count = 0
         for start, end in runs(at_top):
             if end - start >= 2 and end < window.size:

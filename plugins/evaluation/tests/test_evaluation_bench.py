@@ -336,6 +336,7 @@ def test_figures_of_some_recordings_say_so_in_tables_and_page_and_a_time_out_is_
     for text in (markdown(failed), markdown(found)):
         assert f"| slow | {figure} (1 of 3) |" in text
         assert "(3 of 3)" not in text
+        assert f"\nsi-sdr on those 1 items of slow alone: unprocessed {figure}, slow {figure}\n" in text
     assert "slow failed 2 times, first: slow: ended with code 3" in markdown(failed)
     assert "\nslow: 2 of 3 did not end within 0.25 s\n" in markdown(found)
     assert "\nslow: 1 of 2 did not end within 0.25 s\n" in markdown(found, "music")

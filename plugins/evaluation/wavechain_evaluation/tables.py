@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 _STANDING = {"best": "best", "tied": "=", "behind": "", "incomplete": "-"}
@@ -29,9 +30,9 @@ def tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]:
             columns = ("row", f"{_head(found, metric)}>", "[95 %]", "gain>", "[95 %]", "", "CPU s/min>")
             lines = tuple(_main_line(found, fault, name, rows[name][metric]) for name in scored)
             if lines:
-                yield Table(
-                    fault, _title(fault, group, told["groups"][group]["items"]), columns, lines, _late(told, group)
-                )
+                title = _title(fault, group, told["groups"][group]["items"])
+                below = (*_late(told, group), *_on_the_same(found, fault, group, metric))
+                yield Table(fault, title, columns, lines, below)
 
 
 def wide_tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]:
@@ -91,6 +92,20 @@ def _late(told: Mapping[str, Any], group: str) -> tuple[str, ...]:
     of = told["groups"][group]["items"]
     late = told["groups"][group]["timed_out"].items()
     return tuple(f"{name}: {what['items']} of {of} did not end within {what['seconds']:g} s" for name, what in late)
+
+
+def _on_the_same(found: Mapping[str, Any], fault: str, group: str, metric: str) -> Iterator[str]:
+    """Beside a row that some recordings are missing of, what the other rows reach on those that it has."""
+    rows = found["faults"][fault]["groups"][group]["rows"]
+    scores = [item["scores"] for item in found["items"] if item["fault"] == fault and group in ("all", item["content"])]
+    for name in _names(found):
+        told = rows.get(name, {}).get(metric)
+        if told is None or told["n"] == told["of"]:
+            continue
+        same = [each for each in scores if metric in each.get(name, {})]
+        reached = {row: [each[row][metric] for each in same if metric in each.get(row, {})] for row in _names(found)}
+        listed = ", ".join(f"{row} {median(got):.2f}" for row, got in reached.items() if len(got) == len(same))
+        yield f"{metric} on those {len(same)} items of {name} alone: {listed}"
 
 
 def _median(told: Mapping[str, Any]) -> str:

@@ -68,6 +68,24 @@ def test_whole_recordings_are_untouched(name):
     assert np.array_equal(ArFill()(clean).waveform, clean.waveform)
 
 
+@pytest.mark.parametrize("seed", [1, 3])
+def test_what_is_filled_in_does_not_grow_beyond_what_is_around_it(seed):
+    rng, time = np.random.default_rng(seed), np.arange(4 * RATE) / RATE
+    hums = sum(0.1 * np.sin(2 * np.pi * hz * time + rng.uniform(0, 6)) for hz in rng.uniform(40, 90, 3))
+    sound = (hums + 0.03 * rng.standard_normal(time.size)).astype(np.float32)
+    gaps = [slice(start, start + 441) for start in range(13_000, 160_000, 8_820)]
+    damaged = sound.copy()
+    for gap in gaps:
+        damaged[gap] = 0
+    filled = ArFill()(Audio.of(damaged[np.newaxis], RATE)).waveform[0]
+    share = []
+    for gap in gaps:
+        beside = sound[gap.start - 882 : gap.start], sound[gap.stop : gap.stop + 882]
+        share.append(np.square(filled[gap]).mean() / max(np.square(each).mean() for each in beside))
+    assert np.count_nonzero(share) > 10
+    assert max(share) < 1.2**2
+
+
 def test_a_pause_with_soft_edges_stays():
     sound = tone(440, sample_rate=RATE, seconds=1).waveform
     time = np.arange(RATE) / RATE

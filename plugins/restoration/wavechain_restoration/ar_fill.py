@@ -32,6 +32,7 @@ _FULL = 0.3  # of the level, that there is after it
 _EDGE_DB = 14.0
 _TRIAL = 3  # the part of the context that tells how far it can be trusted
 _PARTS = 4
+_LOUDEST = 1.5  # times the level beside the gap: a prediction that grows beyond is wrong
 _QUIETEST = 10 ** (-60 / 20)
 
 
@@ -155,7 +156,17 @@ class _Fill(InOrder):
         # From the edge, where the sound is known, through the parts of the trial, and on at the last.
         kept = np.interp(np.arange(count), np.concatenate([[0.0], knots]), np.concatenate([[1.0], share]))
         trusted: Signal = _continued(signal, self._order, count) * kept
-        return trusted
+        return trusted * self._bounded(trusted, _LOUDEST * _rms(signal[-self._level :]))
+
+    def _bounded(self, signal: Signal, loudest: float) -> Signal:
+        """Gains that turn *signal* down from the part on in which it grows beyond what *loudest* (RMS) allows."""
+        levels = np.array([_rms(part) for part in np.array_split(signal, min(_PARTS, signal.size))])
+        gains = np.minimum.accumulate(np.minimum(loudest / np.maximum(levels, 1e-12), 1.0)) ** 4
+        knots = (np.arange(gains.size) + 0.5) * (signal.size / gains.size)
+        bounded: Signal = np.interp(
+            np.arange(signal.size), np.concatenate([[0.0], knots]), np.concatenate([[1.0], gains])
+        )
+        return bounded
 
     @property
     def report(self) -> dict[str, Any]:

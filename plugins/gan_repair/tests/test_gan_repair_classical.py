@@ -9,7 +9,7 @@ from wavechain.errors import StageError
 from wavechain.processors import Processor
 from wavechain.stream import Block, Spec
 from wavechain.testing import noise
-from wavechain_gan_repair.classical import Classical, InTurn, Removed, installed
+from wavechain_gan_repair.classical import Classical, Mended, Removed, installed
 
 RATE = 44_100
 SPEC = Spec.audio(RATE, 2)
@@ -63,9 +63,32 @@ def test_blocks_do_not_matter(sound, band):
         np.testing.assert_array_equal(run(Classical(SPEC, quieter(), 0.7, band), sound, size), whole)
 
 
-def test_in_turn_and_removed_add_up(sound):
-    def both() -> InTurn:
-        return InTurn(Classical(SPEC, quieter(), 1.0, None), Classical(SPEC, quieter(), 0.5, None))
+class Second(Processor):
+    """Keeps the blocks it is given, and lets their first two channels pass."""
+
+    def __init__(self) -> None:
+        super().__init__(SPEC)
+        self.heard: list[Block] = []
+
+    def process(self, block: Block) -> Block:
+        self.heard.append(block)
+        return block[:2]
+
+
+@pytest.mark.parametrize("size", [1, 4_096, 50_000])
+def test_a_repair_hears_beside_the_sound_what_was_mended_of_it(sound, size):
+    second, band = Second(), (1_000, 8_000)  # the band makes the mended sound come late
+    sound = sound[:, :9_000]
+    after = run(Mended(SPEC, Classical(SPEC, quieter(), 1.0, band), second), sound, size)
+    np.testing.assert_array_equal(after, run(Classical(SPEC, quieter(), 1.0, band), sound))
+    heard = np.concatenate(second.heard, axis=1)
+    np.testing.assert_array_equal(heard[:2], after)
+    np.testing.assert_array_equal(heard[2:], after - sound)
+
+
+def test_what_is_left_and_what_is_removed_add_up(sound):
+    def both() -> Mended:
+        return Mended(SPEC, Classical(SPEC, quieter(), 1.0, None), Second())
 
     left, removed = run(both(), sound), run(Removed(both()), sound)
     np.testing.assert_allclose(left + removed, sound, atol=1e-6)

@@ -42,7 +42,7 @@ def test_what_leaves_clean_sound_as_it_was_is_not_worth_it():
 def prepared(**settings):
     clips = [music(sample_rate=RATE, channels=1, seconds=3, seed=seed).waveform for seed in range(3)]
     rngs = [np.random.default_rng(seed) for seed in range(3)]
-    recipe = RepairRecipe(untouched=0, told=1, most=1, **settings)
+    recipe = RepairRecipe(untouched=0, most=1, **{"told": 0, **settings})
     return recipe.prepare(clips, rngs, Surroundings())
 
 
@@ -53,10 +53,37 @@ def test_a_fault_with_a_classical_repair_is_mended_before_the_network_hears_it()
     index = FAULTS.index("clicks")
     assert (as_it_came["faults"][:, index] == 1).all()
     assert not mended["faults"].any()
-    assert not mended["hint"].any()
     np.testing.assert_array_equal(mended["wanted"], as_it_came["wanted"])
+    np.testing.assert_allclose(mended["mended"], mended["damaged"] - as_it_came["damaged"])
+    assert not as_it_came["mended"].any()
     error = [np.square(each["damaged"] - each["wanted"]).sum() for each in (as_it_came, mended)]
     assert error[1] < error[0] / 4
+
+
+def test_what_is_told_is_not_mended():
+    pytest.importorskip("wavechain_restoration")
+    told = prepared(faults={"clicks": {}}, mended=1.0, told=1)
+    np.testing.assert_array_equal(told["damaged"], prepared(faults={"clicks": {}})["damaged"])
+    np.testing.assert_array_equal(told["hint"], told["faults"])
+    assert told["hint"].any()
+
+
+def test_a_fault_that_its_stage_does_not_find_is_still_there(monkeypatch):
+    pytest.importorskip("wavechain_restoration")
+    monkeypatch.setattr("wavechain_gan_repair.recipe.MENDS", {"declip-consistent": "clip"})
+    soft = {"clip": {"soft": 1.0, "by_damage": 0.0, "threshold": (0.9, 0.95)}}
+    left = prepared(faults=soft, mended=1.0)
+    assert not left["mended"].any()
+    assert (left["faults"][:, FAULTS.index("clip")] == 1).all()
+
+
+def test_a_varied_clip_is_of_its_length_and_keeps_its_highs():
+    wanted = prepared(clip_seconds=2.0, varied=1.0)["wanted"]
+    assert wanted.shape == (3, 1, 2 * RATE)
+    plain = prepared(clip_seconds=2.0)["wanted"][:, :, : 2 * RATE]
+    above = [np.abs(np.fft.rfft(each[0, 0]))[2 * 15_000 :].mean() for each in (plain, wanted)]
+    assert above[1] > above[0] / 3
+    assert not np.allclose(plain, wanted, atol=1e-2)
 
 
 def test_a_fault_without_one_is_left_to_the_network():

@@ -16,7 +16,7 @@ from wavechain.testing import music, noise, streamed, tone
 from wavechain_gan_repair.columns import Columns, Overlap
 from wavechain_gan_repair.engine import Repairing, together
 from wavechain_gan_repair.faults import FAULTS
-from wavechain_gan_repair.network_session import hint_for
+from wavechain_gan_repair.network_session import HOPS, hint_for
 from wavechain_gan_repair.repair import Declip, Dehum, Denoise, ExtendBandwidth, Repair, RepairDropouts
 
 pytest.importorskip("onnxruntime")
@@ -39,6 +39,40 @@ def test_streamed_is_whole_at_every_rate(sample_rate):
     assert whole.shape == before.waveform.shape
     for sizes in ([1000], [1, 7, 50_000, 333]):
         np.testing.assert_array_equal(streamed(Denoise(), before, sizes).waveform, whole)
+
+
+def clicked(sample_rate: int = RATE) -> Audio:
+    """A chord with clicks under a little noise: something for the classical stages, something for the network."""
+    sound = noisy(sample_rate, seconds=6.0).waveform.copy()
+    sound[:, np.random.default_rng(1).choice(sound.shape[1], 40, replace=False)] = 0.95
+    return Audio.of(sound, sample_rate)
+
+
+@pytest.mark.parametrize("sample_rate", [44_100, 16_000])
+def test_streamed_is_whole_where_the_network_is_told_what_was_mended(sample_rate):
+    pytest.importorskip("wavechain_restoration")
+    before = clicked(sample_rate)
+    whole = Repair()(before).waveform
+    assert np.abs(whole - before.waveform).max() > 0.1
+    for sizes in ([1000], [1, 7, 50_000, 333]):
+        np.testing.assert_array_equal(streamed(Repair(), before, sizes).waveform, whole)
+
+
+@pytest.mark.parametrize("sample_rate", [44_100, 96_000])
+def test_the_network_is_told_where_something_was_mended(monkeypatch, sample_rate):
+    pytest.importorskip("wavechain_restoration")
+    network = Silencing(-9)
+    monkeypatch.setattr("wavechain_gan_repair.repair.open_session", lambda *_: network)
+    sound = tone(440, sample_rate=sample_rate, channels=1, seconds=4.0).waveform.copy()
+    clean = Audio.of(sound.copy(), sample_rate)
+    sound[:, 2 * sample_rate :: sample_rate // 20] = 0.95
+    for told, clip in ((False, clean), (True, Audio.of(sound, sample_rate))):
+        network.mended.clear()
+        Repair()(clip)
+        columns = np.abs(np.concatenate([each[:, :, :HOPS] for each in network.mended], axis=2)).max(axis=(0, 1, 3))
+        seconds = np.arange(columns.size) * 512 / RATE
+        assert columns[seconds < 1.9].max() < 1e-3
+        assert (columns[(seconds > 2.1) & (seconds < 3.9)].max() > 0.1) == told
 
 
 def test_amount_zero_is_a_wire_to_the_last_bit():
@@ -179,8 +213,11 @@ class Silencing:
 
     def __init__(self, opinion: float) -> None:
         self.opinion = opinion
+        self.mended = []
 
-    def __call__(self, spectra, hint):
+    def __call__(self, spectra, mended, hint):
+        assert mended.shape == spectra.shape
+        self.mended.append(mended)
         hops = spectra.shape[2] - 3
         logits = np.full((len(spectra), hops, len(FAULTS) + 1), -9, np.float32)
         logits[..., -1] = self.opinion
@@ -199,6 +236,7 @@ def after(opinion: float, *, doubting: bool):
         amount=1.0,
         bins=slice(0, 1024),
         doubting=doubting,
+        beside=False,
         highs="never",
     )
     return before, np.concatenate([repairing.process(before), repairing.flush()], axis=1), repairing.report

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
+import struct
 import sys
 import tarfile
 from pathlib import Path
@@ -410,3 +412,75 @@ def test_a_band_plays_the_same_notes_again_and_ends_them():
     assert all(sum(part.values()) > 20 for part in parts)
     assert any(set(part) == {9} for part in parts)  # drums alone
     assert any(set(part) <= {0, 1} for part in parts)  # guitars alone
+
+
+# Songs in disguise
+
+
+@pytest.fixture
+def songs():
+    pytest.importorskip("mido")
+    pytest.importorskip("pedalboard")
+    return importlib.import_module("render_songs")
+
+
+def small_song(mido):
+    """Thirty seconds of eighth notes: a piano, a bass and a drum; the piano's last note is never ended."""
+    track = mido.MidiTrack()
+    track += [mido.Message("program_change", channel=channel, program=33 * channel) for channel in (0, 1)]
+    for _ in range(120):
+        notes = [(0, 60), (1, 36), (9, 38)]
+        track += [mido.Message("note_on", channel=channel, note=note) for channel, note in notes]
+        track.append(mido.Message("note_off", channel=0, note=60, time=120))
+        track += [mido.Message("note_off", channel=channel, note=note) for channel, note in notes[1:]]
+    track.append(mido.Message("note_on", channel=0, note=60))
+    return mido.MidiFile(type=0, ticks_per_beat=240, tracks=[track])
+
+
+def test_only_the_midi_lumps_of_a_game_file_are_songs(songs):
+    lumps = [(b"MAP01", b"no song"), (b"D_RUNNIN", b"MThd and more"), (b"D_OLD", b"MUS\x1a")]
+    data, directory = b"", b""
+    for name, lump in lumps:
+        directory += struct.pack("<ii8s", 12 + len(data), len(lump), name)
+        data += lump
+    wad = struct.pack("<4sii", b"PWAD", len(lumps), 12 + len(data)) + data + directory
+    assert list(songs.midi_lumps(wad)) == [("D_RUNNIN", b"MThd and more")]
+
+
+def test_a_song_in_disguise_keeps_its_drums_its_families_and_its_length(songs):
+    mido = pytest.importorskip("mido")
+    tunes, kept, programs = set(), set(), set()
+    for seed in range(30):
+        varied = songs.variation(small_song(mido), np.random.default_rng(seed))
+        again = songs.variation(small_song(mido), np.random.default_rng(seed))
+        assert list(varied.tracks[0]) == list(again.tracks[0])
+        assert varied.length == pytest.approx(songs.SECONDS, abs=0.01)
+        parts = {}
+        for message in varied.tracks[0]:
+            if message.type == "note_on":
+                parts.setdefault(message.channel, set()).add(message.note)
+            elif message.type == "program_change":
+                programs.add((message.channel, message.program))
+        assert parts.get(9, {38}) == {38}
+        assert all(
+            len(notes) == 1 and -5 <= min(notes) - {0: 60, 1: 36, 9: 38}[part] <= 5 for part, notes in parts.items()
+        )
+        tunes.add(min(parts.get(0, {60})))
+        kept.add(tuple(sorted(parts)))
+        ends = [message.channel for message in varied.tracks[0] if message.is_cc(120)]
+        assert ends == sorted(parts)  # nothing is held for ever
+    assert len(tunes) > 3
+    assert {(0,), (1,), (9,), (0, 1, 9)} <= kept
+    assert {program // 8 for channel, program in programs if channel == 1} <= {0, 4} | {
+        bold // 8 for bold in songs.BOLD
+    }
+    assert all(program in range(8) or program in songs.BOLD for channel, program in programs if channel == 0)
+    assert len(programs) > 10
+
+
+def test_a_produced_song_never_clips_and_silence_is_refused(songs):
+    for seed in range(10):
+        loud, _ = songs.produced(3 * hiss(channels=2).T, np.random.default_rng(seed))
+        assert -12.1 < 20 * np.log10(np.abs(loud).max()) < -0.4
+    with pytest.raises(songs.SongError, match="silent"):
+        songs.produced(np.zeros((RATE, 2), np.float32), np.random.default_rng(0))

@@ -105,23 +105,29 @@ class _BandOfChange:
         return before + change[:, : before.shape[-1]]
 
 
-class InTurn(Processor):
-    """Processors of exact time, one after the other."""
+class Mended(Processor):
+    """Mends, then repairs; both of exact time. The repair hears beside the sound what was mended of it.
 
-    def __init__(self, *parts: Processor) -> None:
-        super().__init__(parts[-1].spec)
-        self._parts = parts
+    That is the second half of the channels that *repairing* is given: part of the stream, so it is heard in its place.
+    """
+
+    def __init__(self, spec: Spec, mending: Processor, repairing: Processor) -> None:
+        super().__init__(spec)
+        self._parts = mending, repairing
+        self._input = Pending(spec)
 
     def process(self, block: Block) -> Block:
-        for part in self._parts:
-            block = part.process(block)
-        return block
+        mending, repairing = self._parts
+        self._input.push(block)
+        return repairing.process(self._beside(mending.process(block)))
 
     def flush(self) -> Block:
-        rest = self.spec.zeros(0)
-        for part in self._parts:
-            rest = join([part.process(rest), part.flush()], self.spec)
-        return rest
+        mending, repairing = self._parts
+        rest = self._beside(mending.flush())
+        return join([repairing.process(rest), repairing.flush()], self.spec)
+
+    def _beside(self, mended: Block) -> Block:
+        return np.concatenate([mended, mended - self._input.take(mended.shape[-1])])
 
     @property
     def report(self) -> dict[str, Any]:

@@ -26,13 +26,16 @@ from wavechain_gan_repair.faults import FAULTS, LOST_HIGHS
 from wavechain_gan_repair.highs import Highs
 from wavechain_gan_repair.network_session import HOPS, NetworkSession
 
-BELIEF = (0.45, 0.65)
+BELIEF = (0.5, 0.7)
 BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
 
 
 class Repairing(Processor):
-    """A stream at the network's own rate. No latency: what is late in coming is still in its place."""
+    """A stream at the network's own rate. No latency: what is late in coming is still in its place.
+
+    beside  whether each block has twice the channels, the second half being what was mended of the first already
+    """
 
     def __init__(
         self,
@@ -46,12 +49,14 @@ class Repairing(Processor):
         amount: float,
         bins: slice,
         doubting: bool,
+        beside: bool,
         highs: Literal["never", "believed", "always"],
         only_change: bool = False,
     ) -> None:
         super().__init__(spec)
         self._session, self._hint = session, hint
-        self._columns = Columns(spec, n_fft, hop_length, HOPS, lookahead)
+        heard = Spec.audio(spec.sample_rate, spec.channels * (2 if beside else 1))
+        self._columns = Columns(heard, n_fft, hop_length, HOPS, lookahead)
         self._overlap = Overlap(spec.channels, n_fft, hop_length, HOPS)
         self._input = Pending(spec)
         self._amount, self._bins, self._only_change = np.float32(amount), bins, only_change
@@ -65,7 +70,7 @@ class Repairing(Processor):
         self._power = np.zeros(2)  # of what came in, of what was changed
 
     def process(self, block: Block) -> Block:
-        self._input.push(block)
+        self._input.push(block[: self.spec.channels])
         return join([self._repair(stretch) for stretch in self._columns.push(block)], self.spec)
 
     def flush(self) -> Block:
@@ -73,9 +78,10 @@ class Repairing(Processor):
         done.append(self._together(self._overlap.rest()))
         return join(done, self.spec)
 
-    def _repair(self, spectra: Block) -> Block:
+    def _repair(self, heard: Block) -> Block:
+        spectra, mended = heard[: self.spec.channels], heard[self.spec.channels :]
         here = spectra[:, :, :HOPS]
-        repaired, logits = self._session(spectra, self._hint)
+        repaired, logits = self._session(spectra, mended if len(mended) else np.zeros_like(spectra), self._hint)
         change = together(here, repaired) - here
         lost = self._lost_highs(logits)
         change *= self._open(logits)[:, None]

@@ -2,7 +2,8 @@
 
 The graph works on stretches of `HOPS` columns and any number of channels:
 
-    in   spectra (channels, 2, HOPS + lookahead, bins), hint (channels, faults), state (layers, channels * bands, width)
+    in   spectra and mended (channels, 2, HOPS + lookahead, bins), hint (channels, faults),
+         state (layers, channels * bands, width)
     out  repaired (channels, 2, HOPS, bins), faults (channels, HOPS, faults + 1), state
 """
 
@@ -23,6 +24,7 @@ def write_onnx(network: RepairNet, folder: Path) -> Path:
     """Raises OSError."""
     example = (
         torch.zeros(2, 2, HOPS + network.lookahead, network.bins),
+        torch.zeros(2, 2, HOPS + network.lookahead, network.bins),
         torch.zeros(2, len(FAULTS)),
         network.start(2),
     )
@@ -34,10 +36,11 @@ def write_onnx(network: RepairNet, folder: Path) -> Path:
             network.eval().cpu(),
             example,
             str(temporary),
-            input_names=["spectra", "hint", "state"],
+            input_names=["spectra", "mended", "hint", "state"],
             output_names=["repaired", "faults", "next"],
             dynamic_axes={
                 "spectra": {0: "channels"},
+                "mended": {0: "channels"},
                 "hint": {0: "channels"},
                 "state": {1: "lines"},
                 "repaired": {0: "channels"},

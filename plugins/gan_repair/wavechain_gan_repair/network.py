@@ -4,7 +4,7 @@ The trunk is that of FastEnhancer (S. Ahn et al., "FastEnhancer: Speed-optimized
 2025; built here from the description): a recurrent layer along time for each band, then a layer across the bands of one
 column, here a mixing one instead of attention. Nothing but the recurrent layers looks back, so their state is all that
 passes from one stretch of sound to the next. Into bands and out of them the spectrum goes as in BSRNN (Y. Luo, J. Yu,
-"Music source separation with band-split RNN", 2022): narrow bands below, wide ones above, a linear layer for each. Four
+"Music source separation with band-split RNN", 2022): narrow bands below, wide ones above, a linear layer for each. Five
 things are ours:
 
     what comes out    a complex mask *and* an additive complex residual *and* gains for copies of the spectrum shifted
@@ -13,6 +13,8 @@ things are ours:
     a look ahead      each column sees the next `lookahead` ones, in one small layer at the narrowest place
     a detector        nine probabilities a column: one for each fault, and one that the repair is worth it, that what
                       goes out is nearer to the truth than what came in: the stage leaves alone what it would spoil
+    what was mended   it also hears how much the classical stages before it have changed, column by column and bin by
+                      bin: what is left of a mended click is not noise, and a mended recording no noisy one
     a hint            the faults may be told (`hint`, zeros when they are not): one set of weights serves `repair`,
                       which knows nothing, and `denoise` and `extend-bandwidth`, which do
 
@@ -65,7 +67,7 @@ class RepairNet(nn.Module):
         self.groups = split(self.bins)
         self.bands, self.width = sum(count for count, _ in self.groups), width
 
-        self.enter = BandwiseLinear(self.groups, 3, width)
+        self.enter = BandwiseLinear(self.groups, 4, width)
         self.place = nn.Parameter(0.2 * torch.randn(self.bands, width))
         self.ahead = nn.Linear(width * (self.lookahead + 1), width)
         self.told = nn.Linear(len(FAULTS), 2 * width, bias=False)
@@ -84,15 +86,15 @@ class RepairNet(nn.Module):
         """The state before the first column."""
         return torch.zeros(self.layers, batch * self.bands, self.width)
 
-    def forward(self, spectra: Tensor, hint: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, spectra: Tensor, mended: Tensor, hint: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(repaired spectra, logits of the faults and of being worth it, state), the spectra not compressed.
 
-        Shape   (batch, 2, hops + lookahead, bins), (batch, faults), state
+        Shape   twice (batch, 2, hops + lookahead, bins), the second what was changed before; (batch, faults), state
                 -> (batch, 2, hops, bins), (batch, hops, faults + 1), state
         """
         hops = spectra.shape[2] - self.lookahead
         small = compress(spectra)
-        seen = torch.cat([small.square().sum(dim=1, keepdim=True).add(QUIETEST).sqrt(), small], dim=1)
+        seen = torch.cat([magnitude(small), small, magnitude(compress(mended))], dim=1)
         bands = self.enter(seen)
         near = torch.cat([bands[:, ahead : ahead + hops] for ahead in range(self.lookahead + 1)], dim=-1)
         scale, shift = self.told(hint)[:, None, None].chunk(2, dim=-1)
@@ -191,6 +193,11 @@ def compress(spectra: Tensor, quietest: float = QUIETEST) -> Tensor:
     """
     power = spectra.square().sum(dim=-3, keepdim=True) + quietest
     return spectra * power ** ((COMPRESSION - 1) / 2)
+
+
+def magnitude(spectra: Tensor) -> Tensor:
+    """Shape (batch, 2, hops, bins) -> (batch, 1, hops, bins)"""
+    return spectra.square().sum(dim=1, keepdim=True).add(QUIETEST).sqrt()
 
 
 def expand(spectra: Tensor) -> Tensor:

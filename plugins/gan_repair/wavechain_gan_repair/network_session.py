@@ -25,9 +25,9 @@ Backend = Literal["auto", "onnx", "torch"]
 
 
 class NetworkSession(Protocol):
-    """Called with (spectra, hint); remembers its state from stretch to stretch."""
+    """Called with (spectra, spectra of what was mended, hint); remembers its state from stretch to stretch."""
 
-    def __call__(self, spectra: Block, hint: Block) -> tuple[Block, Block]: ...
+    def __call__(self, spectra: Block, mended: Block, hint: Block) -> tuple[Block, Block]: ...
 
 
 def open_session(model: ModelFolder, channels: int, backend: Backend) -> NetworkSession:
@@ -51,8 +51,8 @@ class _Onnx:
         lines = channels * bands(model.settings["n_fft"] // 2)
         self._state = np.zeros((shape["layers"], lines, shape["width"]), np.float32)
 
-    def __call__(self, spectra: Block, hint: Block) -> tuple[Block, Block]:
-        given = {"spectra": spectra, "hint": hint, "state": self._state}
+    def __call__(self, spectra: Block, mended: Block, hint: Block) -> tuple[Block, Block]:
+        given = {"spectra": spectra, "mended": mended, "hint": hint, "state": self._state}
         repaired, faults, self._state = self._graph.run(["repaired", "faults", "next"], given)
         return repaired, faults
 
@@ -64,6 +64,7 @@ def _load_graph(path: str, modified: int) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # jobs run side by side: see --jobs
+    options.enable_mem_pattern = False  # plans for shapes that never come again: 10 MB
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -81,12 +82,11 @@ class _Torch:
         self._network = _load_network(str(model.path), model.weights.stat().st_mtime_ns)
         self._state = self._network.start(channels)
 
-    def __call__(self, spectra: Block, hint: Block) -> tuple[Block, Block]:
+    def __call__(self, spectra: Block, mended: Block, hint: Block) -> tuple[Block, Block]:
         torch = self._torch
+        given = (torch.from_numpy(each) for each in (spectra, mended, hint))
         with torch.inference_mode():
-            repaired, faults, self._state = self._network(
-                torch.from_numpy(spectra), torch.from_numpy(hint), self._state
-            )
+            repaired, faults, self._state = self._network(*given, self._state)
         return repaired.numpy(), faults.numpy()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soxr
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -32,6 +33,8 @@ from wavechain_gan_repair.network import RepairNet, RepairNetSettings, compress
 
 WORTH_IT = 0.9  # a repair that takes away less than a tenth of the error is not
 WORTH_SECONDS = 0.5
+FASTEST = 1.35
+HEARD = ("damaged", "mended")
 INAUDIBLE = 1e-3  # power of a bin, 84 dB below a sine of full scale: what is quieter hardly counts in the losses
 
 # What a recipe calls a fault, and the degradation that makes it.
@@ -51,7 +54,10 @@ class RepairRecipe(Recipe):
         0.0,
         ge=0,
         le=1,
-        help="Share of clips in which what has a classical repair is mended by it first, as in `repair`.",
+        help="Share of the clips of which nothing is told that the classical stages mend first, as in `repair`.",
+    )
+    varied: float = param(
+        0.0, ge=0, le=1, help="Share of clips that are played faster and through an equaliser, both by chance."
     )
     most: int = param(3, ge=1, le=8, help="Most faults in one clip.")
     told: float = param(0.4, ge=0, le=1, help="Share of clips whose faults are told to the network.")
@@ -73,7 +79,7 @@ class RepairRecipe(Recipe):
 
     @property
     def crop_seconds(self) -> float:
-        return self.clip_seconds
+        return self.clip_seconds * (FASTEST if self.varied else 1)
 
     def networks(self) -> dict[str, Any]:
         networks: dict[str, Any] = {"repairnet": RepairNet(**self.network)}
@@ -111,19 +117,37 @@ class RepairRecipe(Recipe):
     def prepare(
         self, clips: Sequence[Block], rngs: Sequence[np.random.Generator], surroundings: Surroundings
     ) -> dict[str, Any]:
-        made = [self._damage(clip, rng, surroundings) for clip, rng in zip(clips, rngs, strict=True)]
-        damaged, wanted, faults, hint = (np.stack(each).astype(np.float32) for each in zip(*made, strict=True))
-        return {"damaged": damaged, "wanted": wanted, "faults": faults, "hint": hint}
+        made = [self._example(clip, rng, surroundings) for clip, rng in zip(clips, rngs, strict=True)]
+        names = ("damaged", "wanted", "mended", "faults", "hint")
+        stacks = (np.stack(each).astype(np.float32) for each in zip(*made, strict=True))
+        return dict(zip(names, stacks, strict=True))
 
-    def _damage(
-        self, clip: Block, rng: np.random.Generator, surroundings: Surroundings
-    ) -> tuple[Block, Block, Block, Block]:
-        """(damaged, wanted, which faults, what is told of them): waveforms (1, frames)."""
+    def _example(self, clip: Block, rng: np.random.Generator, surroundings: Surroundings) -> tuple[Block, ...]:
+        """(damaged, wanted, what was mended of it, which faults, what is told of them): waveforms (1, frames)."""
+        as_it_came, wanted, faults = self._damage(self._clean(clip, rng), rng, surroundings)
+        damaged, hint = as_it_came, np.zeros_like(faults)
+        if rng.random() < self.told:
+            hint = faults
+        elif rng.random() < self.mended:
+            for fault, stage in self._mending.items():
+                before, damaged = damaged, stage(Audio(damaged, self.rate_hz)).waveform
+                if not np.array_equal(before, damaged):
+                    faults[FAULTS.index(fault)] = 0
+        return damaged, wanted, damaged - as_it_came, faults, hint
+
+    def _clean(self, clip: Block, rng: np.random.Generator) -> Block:
+        """One channel of *clip* or their mean, at any level. Shape (1, frames)"""
         channel = int(rng.integers(-1, clip.shape[0])) if clip.shape[0] > 1 else 0
-        wanted = clip.mean(axis=0, keepdims=True) if channel < 0 else clip[channel : channel + 1]
-        peak = float(np.abs(wanted).max())
-        wanted = wanted * np.float32(10 ** (rng.uniform(-24, -0.5) / 20) / max(peak, 1e-4))
-        damaged, faults = wanted, np.zeros(len(FAULTS), np.float32)
+        clean = clip.mean(axis=0, keepdims=True) if channel < 0 else clip[channel : channel + 1]
+        if self.varied:
+            frames = round(self.clip_seconds * self.rate_hz)
+            clean = varied(clean, frames, rng) if rng.random() < self.varied else clean[:, :frames]
+        peak = float(np.abs(clean).max())
+        return clean * np.float32(10 ** (rng.uniform(-24, -0.5) / 20) / max(peak, 1e-4))
+
+    def _damage(self, clean: Block, rng: np.random.Generator, surroundings: Surroundings) -> tuple[Block, Block, Block]:
+        """(damaged, wanted, which faults)"""
+        damaged, wanted, faults = clean, clean, np.zeros(len(FAULTS), np.float32)
         if rng.random() >= self.untouched:
             weights = np.array([weight for _, _, weight in self._mixture])
             count = min(1 + int(rng.geometric(0.6) - 1), self.most, int((weights > 0).sum()))
@@ -134,13 +158,7 @@ class RepairRecipe(Recipe):
                 damaged, target = degradation.apply(damaged, self.rate_hz, rng, surroundings)
                 wanted = target if degradation.changes_wanted else wanted
                 faults[FAULTS.index(name)] = 1
-        if rng.random() < self.mended:
-            for index in np.flatnonzero(faults):
-                if mend := self._mending.get(FAULTS[index]):
-                    damaged = mend(Audio(damaged, self.rate_hz)).waveform
-                    faults[index] = 0
-        hint = faults if rng.random() < self.told else np.zeros_like(faults)
-        return damaged, wanted, faults, hint
+        return damaged, wanted, faults
 
     def loss(self, turn: Turn, batch: Mapping[str, Any], networks: Mapping[str, Any]) -> dict[str, Any]:
         if turn.name == "tell-apart":
@@ -186,8 +204,8 @@ class RepairRecipe(Recipe):
     def repair(self, batch: Mapping[str, Any], network: RepairNet) -> tuple[Tensor, Tensor, Tensor]:
         """(waveforms (batch, 1, frames), spectra, fault logits)."""
         damaged = batch["damaged"]
-        ahead = functional.pad(self.analyse(damaged), (0, 0, 0, network.lookahead))
-        repaired, logits, _ = network(ahead, batch["hint"], network.start(len(damaged)).to(damaged.device))
+        given = (functional.pad(self.analyse(batch[name]), (0, 0, 0, network.lookahead)) for name in HEARD)
+        repaired, logits, _ = network(*given, batch["hint"], network.start(len(damaged)).to(damaged.device))
         return self.synthesise(repaired, damaged.shape[-1]), repaired, logits
 
     def analyse(self, waveform: Tensor) -> Tensor:
@@ -277,6 +295,20 @@ class RepairRecipe(Recipe):
         from wavechain_gan_repair.export import write_onnx
 
         write_onnx(networks["repairnet"], folder)
+
+
+def varied(clip: Block, frames: int, rng: np.random.Generator) -> Block:
+    """The start of *clip* as another recording: up to `FASTEST` times as fast, its spectrum bent by up to 6 dB.
+
+    Never slower: what was full-band stays so.
+    Shape   (1, frames * FASTEST) -> (1, frames)
+    """
+    speed = rng.uniform(1, FASTEST)
+    faster = soxr.resample(clip[0, : int(frames * speed) + 2], speed, 1.0, quality="HQ")[:frames]
+    spectrum = np.fft.rfft(faster, frames)
+    octaves = np.log2(np.linspace(1, 1_000, spectrum.size))
+    gains_db = np.interp(octaves, np.linspace(0, octaves[-1], 6), rng.uniform(-6, 6, 6))
+    return np.fft.irfft(spectrum * 10 ** (gains_db / 20), frames)[None].astype(np.float32)
 
 
 def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:

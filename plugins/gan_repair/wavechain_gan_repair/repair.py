@@ -19,9 +19,9 @@ from wavechain.errors import SpecMismatchError
 from wavechain.models import ModelFolder, find_model
 from wavechain.params import param
 from wavechain.processors import Pending, Processor, join
-from wavechain.stages import Model
+from wavechain.stages import Model, StreamStage
 from wavechain.stream import Block, Spec
-from wavechain_gan_repair.classical import MENDS, Classical, InTurn, Removed, installed
+from wavechain_gan_repair.classical import MENDS, Classical, Mended, Removed, installed
 from wavechain_gan_repair.engine import Repairing
 from wavechain_gan_repair.network_session import Backend, hint_for, open_session
 
@@ -62,23 +62,26 @@ class NeuralRepair(Model):
             )
         if spec.kind != "audio":
             raise SpecMismatchError(f"{self.stage_name()} takes audio; the stream is {spec}.")
-        first = installed(self.first if self.classical else ())
-        parts: list[Processor] = []
-        if first:
-            all_of_it = self.preserve_below_hz <= 0 and self.preserve_above_hz >= spec.sample_rate / 2
-            band = None if all_of_it else (self.preserve_below_hz, self.preserve_above_hz)
-            parts.append(Classical(spec, first, self.amount, band))
-        if not (first and self.told):  # one known fault with a classical repair is better off without the network
-            parts.append(self._network(spec, model))
-        return Removed(InTurn(*parts)) if self.output == "removed" else InTurn(*parts)
+        repair = self._in_turn(spec, model, installed(self.first if self.classical else ()))
+        return Removed(repair) if self.output == "removed" else repair
 
-    def _network(self, spec: Spec, model: ModelFolder) -> Processor:
+    def _in_turn(self, spec: Spec, model: ModelFolder, first: dict[str, StreamStage]) -> Processor:
+        if not first:
+            return self._network(spec, model, beside=False)
+        all_of_it = self.preserve_below_hz <= 0 and self.preserve_above_hz >= spec.sample_rate / 2
+        band = None if all_of_it else (self.preserve_below_hz, self.preserve_above_hz)
+        mending = Classical(spec, first, self.amount, band)
+        if self.told:  # one known fault with a classical repair is better off without the network
+            return mending
+        return Mended(spec, mending, self._network(spec, model, beside=True))
+
+    def _network(self, spec: Spec, model: ModelFolder, *, beside: bool) -> Processor:
         if spec.sample_rate == model.sample_rate or {spec.sample_rate, model.sample_rate} <= NATIVE:
-            return self._repairing(spec, model)
+            return self._repairing(spec, model, beside=beside)
         inside = Spec.audio(model.sample_rate, spec.channels)
-        return _Resampled(spec, self._repairing(inside, model, only_change=True))
+        return _Resampled(spec, self._repairing(inside, model, beside=beside, only_change=True), beside=beside)
 
-    def _repairing(self, spec: Spec, model: ModelFolder, *, only_change: bool = False) -> Repairing:
+    def _repairing(self, spec: Spec, model: ModelFolder, *, beside: bool, only_change: bool = False) -> Repairing:
         settings = model.settings
         n_fft: int = settings["n_fft"]
         per_bin = spec.sample_rate / n_fft
@@ -95,6 +98,7 @@ class NeuralRepair(Model):
             amount=self.amount,
             bins=slice(low, max(low, high)),
             doubting=not self.told,
+            beside=beside,
             highs=self.highs,
             only_change=only_change,
         )
@@ -142,19 +146,20 @@ class _Resampled(Processor):
     The copy is cut into fixed stretches before it is resampled, so nothing depends on the caller's blocks.
     """
 
-    def __init__(self, spec: Spec, repairing: Repairing) -> None:
+    def __init__(self, spec: Spec, repairing: Repairing, *, beside: bool) -> None:
         import soxr
 
         super().__init__(spec)
         inside = repairing.spec.sample_rate
+        heard = Spec.audio(spec.sample_rate, spec.channels * (2 if beside else 1))
         self._repairing = repairing
-        self._there = soxr.ResampleStream(spec.sample_rate, inside, spec.channels, quality="HQ")
+        self._there = soxr.ResampleStream(spec.sample_rate, inside, heard.channels, quality="HQ")
         self._back = soxr.ResampleStream(inside, spec.sample_rate, spec.channels, quality="HQ")
-        self._cut, self._cut_back = Pending(spec), Pending(repairing.spec)
+        self._cut, self._cut_back = Pending(heard), Pending(repairing.spec)
         self._input, self._removed = Pending(spec), Pending(spec)
 
     def process(self, block: Block) -> Block:
-        self._input.push(block)
+        self._input.push(block[: self.spec.channels])
         chunks = self._cut.chunks(block, 8_192)
         return join([self._repair(_resample(self._there, chunk)) for chunk in chunks], self.spec)
 

@@ -32,7 +32,6 @@ _FULL = 0.3  # of the level, that there is after it
 _EDGE_DB = 14.0
 _TRIAL = 3  # the part of the context that tells how far it can be trusted
 _PARTS = 4
-_LOUDEST = 1.5  # times the level beside the gap: a prediction that grows beyond is wrong
 _QUIETEST = 10 ** (-60 / 20)
 
 
@@ -156,17 +155,7 @@ class _Fill(InOrder):
         # From the edge, where the sound is known, through the parts of the trial, and on at the last.
         kept = np.interp(np.arange(count), np.concatenate([[0.0], knots]), np.concatenate([[1.0], share]))
         trusted: Signal = _continued(signal, self._order, count) * kept
-        return trusted * self._bounded(trusted, _LOUDEST * _rms(signal[-self._level :]))
-
-    def _bounded(self, signal: Signal, loudest: float) -> Signal:
-        """Gains that turn *signal* down from the part on in which it grows beyond what *loudest* (RMS) allows."""
-        levels = np.array([_rms(part) for part in np.array_split(signal, min(_PARTS, signal.size))])
-        gains = np.minimum.accumulate(np.minimum(loudest / np.maximum(levels, 1e-12), 1.0)) ** 4
-        knots = (np.arange(gains.size) + 0.5) * (signal.size / gains.size)
-        bounded: Signal = np.interp(
-            np.arange(signal.size), np.concatenate([[0.0], knots]), np.concatenate([[1.0], gains])
-        )
-        return bounded
+        return trusted * _bounding(trusted, signal[-self._level :])
 
     @property
     def report(self) -> dict[str, Any]:
@@ -177,6 +166,20 @@ class _Fill(InOrder):
 
 def _rms(signal: Signal) -> float:
     return math.sqrt(float(signal @ signal) / signal.size)
+
+
+def _bounding(signal: Signal, beside: Signal) -> Signal:
+    """Gains that turn *signal* down where it grows louder than any stretch of *beside* as long, and from there on.
+
+    Shape   (frames,), (any,) -> (frames,)
+    """
+    parts = np.array_split(signal, min(_PARTS, signal.size))
+    known = np.array_split(beside, max(1, beside.size // parts[0].size))
+    levels, loudest = np.array([_rms(part) for part in parts]), max(_rms(part) for part in known)
+    gains = np.minimum.accumulate(np.minimum(loudest / np.maximum(levels, 1e-12), 1.0)) ** 4
+    knots = (np.arange(gains.size) + 0.5) * (signal.size / gains.size)
+    bounding: Signal = np.interp(np.arange(signal.size), np.concatenate([[0.0], knots]), np.concatenate([[1.0], gains]))
+    return bounding
 
 
 def _continued(signal: Signal, order: int, count: int) -> Signal:

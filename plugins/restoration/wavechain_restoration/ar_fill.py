@@ -5,7 +5,8 @@ millisecond of the edge is near that of the 20 ms beyond. A fade of one or two m
 gap. Pauses, slower fades and decays have no such edges, and stay.
 Autoregressive models of high order, one of the sound before and one of the sound after (Burg's method), run on into
 the gap from both ends, and a raised cosine leads from one to the other: I. Kauppinen, K. Roth, "Audio signal
-extrapolation: theory and applications", DAFx 2002.
+extrapolation: theory and applications", DAFx 2002. A model that could not tell its own last frames, or that grows
+louder than the sound it was made of, is turned down.
 
 Conventions: any channel count, each by itself; length unchanged; frames outside gaps pass through bit for bit.
 """

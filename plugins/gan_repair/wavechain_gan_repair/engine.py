@@ -55,8 +55,8 @@ class Repairing(Processor):
     ) -> None:
         super().__init__(spec)
         self._session, self._hint = session, hint
-        heard = Spec.audio(spec.sample_rate, spec.channels * (2 if beside else 1))
-        self._columns = Columns(heard, n_fft, hop_length, HOPS, lookahead)
+        self.heard = Spec.audio(spec.sample_rate, spec.channels * (2 if beside else 1))
+        self._columns = Columns(self.heard, n_fft, hop_length, HOPS, lookahead)
         self._overlap = Overlap(spec.channels, n_fft, hop_length, HOPS)
         self._input = Pending(spec)
         self._amount, self._bins, self._only_change = np.float32(amount), bins, only_change

@@ -79,7 +79,7 @@ class NeuralRepair(Model):
         if spec.sample_rate == model.sample_rate or {spec.sample_rate, model.sample_rate} <= NATIVE:
             return self._repairing(spec, model, beside=beside)
         inside = Spec.audio(model.sample_rate, spec.channels)
-        return _Resampled(spec, self._repairing(inside, model, beside=beside, only_change=True), beside=beside)
+        return _Resampled(spec, self._repairing(inside, model, beside=beside, only_change=True))
 
     def _repairing(self, spec: Spec, model: ModelFolder, *, beside: bool, only_change: bool = False) -> Repairing:
         settings = model.settings
@@ -146,12 +146,12 @@ class _Resampled(Processor):
     The copy is cut into fixed stretches before it is resampled, so nothing depends on the caller's blocks.
     """
 
-    def __init__(self, spec: Spec, repairing: Repairing, *, beside: bool) -> None:
+    def __init__(self, spec: Spec, repairing: Repairing) -> None:
         import soxr
 
         super().__init__(spec)
         inside = repairing.spec.sample_rate
-        heard = Spec.audio(spec.sample_rate, spec.channels * (2 if beside else 1))
+        heard = Spec.audio(spec.sample_rate, repairing.heard.channels)
         self._repairing = repairing
         self._there = soxr.ResampleStream(spec.sample_rate, inside, heard.channels, quality="HQ")
         self._back = soxr.ResampleStream(inside, spec.sample_rate, spec.channels, quality="HQ")

@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from wavechain.errors import ParameterError  # noqa: E402
 from wavechain.recipes import Surroundings  # noqa: E402
 from wavechain.testing import music  # noqa: E402
 from wavechain_gan_repair.faults import FAULTS  # noqa: E402
@@ -44,6 +45,12 @@ def prepared(**settings):
     rngs = [np.random.default_rng(seed) for seed in range(3)]
     recipe = RepairRecipe(untouched=0, most=1, **{"told": 0, **settings})
     return recipe.prepare(clips, rngs, Surroundings())
+
+
+@pytest.mark.parametrize("faults", [{}, {"clicks": {"weight": 0}}, {"clicks": {"weight": -1}}, {"add-noise": {}}])
+def test_faults_that_cannot_be_drawn_are_refused(faults):
+    with pytest.raises(ParameterError, match="no fault 'add-noise'" if "add-noise" in faults else "weights of faults"):
+        RepairRecipe(faults=faults)
 
 
 def test_a_fault_with_a_classical_repair_is_mended_before_the_network_hears_it():

@@ -17,7 +17,7 @@ from wavechain_gan_repair.columns import Columns, Overlap
 from wavechain_gan_repair.engine import Repairing, together
 from wavechain_gan_repair.faults import FAULTS
 from wavechain_gan_repair.network_session import HOPS, hint_for
-from wavechain_gan_repair.repair import Declip, Dehum, Denoise, ExtendBandwidth, Repair, RepairDropouts
+from wavechain_gan_repair.repair import Declick, Declip, Dehum, Denoise, ExtendBandwidth, Repair, RepairDropouts
 
 pytest.importorskip("onnxruntime")
 
@@ -173,6 +173,30 @@ def test_a_damaged_graph_is_refused(broken):
     assert "cannot be read as an ONNX graph" in refusal(broken)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"size": "xxl"}, "setting size: Input should be 'xs', 's' or 'm'"),
+        ({"hop_length": "many"}, "setting hop_length: Input should be a valid integer"),
+        ({"colour": 1}, "setting colour: Extra inputs are not permitted"),
+        ({"size": "m"}, "takes state of [2, 'lines', 32], by config.json it would be [4, 98, 64]"),
+        ({"lookahead": 5}, "takes spectra of ['channels', 2, 67, 1024], by config.json it would be [2, 2, 69, 1024]"),
+    ],
+)
+def test_settings_that_are_not_those_of_the_graph_are_refused(broken, settings, said):
+    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
+    config["settings"] |= settings
+    (broken / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert said in refusal(broken, backend="onnx")
+
+
+def test_settings_that_are_left_out_are_those_of_the_family(broken):
+    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
+    (broken / "config.json").write_text(json.dumps(config | {"settings": {}}), encoding="utf-8")
+    sound = noisy(seconds=0.1)
+    assert np.array_equal(Denoise(model=str(broken))(sound).waveform, Denoise()(sound).waveform)
+
+
 def test_a_config_that_names_code_is_refused(broken):
     config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
     (broken / "config.json").write_text(json.dumps(config | {"part": "os:system"}), encoding="utf-8")
@@ -224,11 +248,10 @@ class Silencing:
         return np.zeros_like(spectra[:, :, :hops]), logits
 
 
-def after(opinion: float, *, doubting: bool):
-    before = noisy().waveform
-    repairing = Repairing(
+def repairing_with(session, *, doubting: bool):
+    return Repairing(
         Spec.audio(RATE, 2),
-        Silencing(opinion),
+        session,
         hint_for((), 2),
         n_fft=2048,
         hop_length=512,
@@ -239,6 +262,11 @@ def after(opinion: float, *, doubting: bool):
         beside=False,
         highs="never",
     )
+
+
+def after(opinion: float, *, doubting: bool):
+    before = noisy().waveform
+    repairing = repairing_with(Silencing(opinion), doubting=doubting)
     return before, np.concatenate([repairing.process(before), repairing.flush()], axis=1), repairing.report
 
 
@@ -251,6 +279,46 @@ def test_a_repair_that_the_network_thinks_little_of_is_not_made():
 def test_a_repair_that_it_thinks_much_of_is():
     before, left, _ = after(9, doubting=True)
     assert np.abs(left).max() < 0.05 * np.abs(before).max()
+
+
+class Listening:
+    """A network that thinks much of its repair where there is sound, and little of it after the end."""
+
+    def __call__(self, spectra, mended, hint):
+        sounding = np.any(spectra[:, :, :64], axis=(1, 3))
+        logits = np.where(sounding[..., None], 9.0, -9.0) * np.ones(9, np.float32)
+        return np.zeros_like(spectra[:, :, :64]), logits.astype(np.float32)
+
+
+def test_what_comes_after_the_end_of_a_short_sound_is_not_asked():
+    before = noisy().waveform[:, :6_000]
+    repairing = repairing_with(Listening(), doubting=True)
+    left = np.concatenate([repairing.process(before), repairing.flush()], axis=1)
+    assert np.abs(left).max() < 0.05 * np.abs(before).max()
+    assert min(repairing.report["faults"].values()) > 0.99
+
+
+def test_a_repair_tells_of_what_the_classical_stages_did():
+    random = np.random.default_rng(0)
+    clean = np.sin(np.arange(RATE) * 0.05)[None].astype(np.float32) * 0.3
+    clicked = clean.copy()
+    clicked[0, random.integers(2_000, RATE - 2_000, 6)] += 0.4
+    for stage in (Repair, Declick):
+        for waveform in (clean, clicked):
+            processor = stage().open(Spec.audio(RATE, 1))
+            after = np.concatenate([processor.process(waveform), processor.flush()], axis=1)
+            changed = not np.array_equal(after, waveform)
+            assert changed == (waveform is clicked)
+            assert ("left_alone" in processor.report) != changed
+            assert ("mended_db" in processor.report) == changed
+
+
+def test_the_warning_of_a_classical_stage_is_a_warning_of_the_repair():
+    flat = np.clip(3 * np.sin(np.arange(RATE) * 0.05) ** 3, -0.9, 0.9)[None].astype(np.float32)
+    processor = Declip().open(Spec.audio(RATE, 1))
+    processor.process(flat)
+    processor.flush()
+    assert "lower the gain" in processor.report["warning"]
 
 
 def test_who_names_the_fault_does_not_ask_for_its_opinion():

@@ -484,3 +484,51 @@ def test_a_produced_song_never_clips_and_silence_is_refused(songs):
         assert -12.1 < 20 * np.log10(np.abs(loud).max()) < -0.4
     with pytest.raises(songs.SongError, match="silent"):
         songs.produced(np.zeros((RATE, 2), np.float32), np.random.default_rng(0))
+
+
+# Synthesisers
+
+
+@pytest.fixture
+def synths():
+    pytest.importorskip("pedalboard")
+    return importlib.import_module("render_synths")
+
+
+def test_a_piece_is_the_same_again_and_never_clips(synths):
+    names, waveform = synths.piece(np.random.default_rng(3))
+    again = synths.piece(np.random.default_rng(3))
+    assert names == again[0]
+    np.testing.assert_array_equal(waveform, again[1])
+    assert waveform.shape == (2, synths.FRAMES)
+    assert -13 < 20 * np.log10(np.abs(waveform).max()) < -0.9
+
+
+@pytest.mark.parametrize("part", ["lead", "pad", "sweep", "machine", "guitar"])
+def test_a_part_sounds_from_begin_to_end_and_noise_is_never_steady(synths, part):
+    for seed in range(4):
+        waveform = synths.PARTS[part](np.random.default_rng(seed), 0.5, [40, 43, 45, 40])
+        levels = sound_measures.frame_levels_dbfs(waveform.astype(np.float32), RATE)
+        assert np.isfinite(waveform).all()
+        thirds = np.array_split(levels, 3)
+        assert all(third.max() > levels.max() - 30 for third in thirds)
+        if part in ("sweep", "machine"):
+            assert not sound_measures.is_steady(waveform.astype(np.float32), RATE)
+
+
+@pytest.mark.parametrize("hz", [110, 1_237])
+def test_a_saw_has_its_harmonics_and_little_else(synths, hz):
+    tone = synths.saw(RATE, hz) * np.hanning(RATE)
+    spectrum = np.square(np.abs(np.fft.rfft(tone)))
+    bins = np.arange(len(spectrum))
+    harmonic = np.abs((bins / hz + 0.5) % 1 - 0.5) * hz <= 3  # one bin is one hertz
+    first, second = (spectrum[round(hz * number) - 3 : round(hz * number) + 4].sum() for number in (1, 2))
+    assert 10 * np.log10(first / second) == pytest.approx(6.0, abs=0.2)
+    assert 10 * np.log10(spectrum[~harmonic].sum() / spectrum.sum()) < -25
+
+
+def test_a_string_is_in_tune_and_dies_away(synths):
+    tone = synths.string(np.random.default_rng(0), RATE, 220.5, 0.99)
+    spectrum = np.abs(np.fft.rfft(tone * np.hanning(RATE)))
+    assert np.argmax(spectrum[150:300]) + 150 == pytest.approx(220, abs=2)
+    assert np.std(tone[:4_410]) > 3 * np.std(tone[-8_820:-4_410])

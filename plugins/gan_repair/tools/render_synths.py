@@ -1,11 +1,11 @@
 """Renders what no soundfont has: synthesisers, drum machines, drones and high-gain guitars, made from nothing.
 
-    python plugins/gan_repair/tools/render_synths.py --out corpus/train/synths --count 300
+    python plugins/gan_repair/tools/render_synths.py --out corpus/train/rendered/synths --count 300
 
-A network that takes noise away must know the sounds that are made of noise and yet wanted: hi-hats, sweeps, breath, amps.
-Every patch and pattern is drawn from chance; the same seed gives the same files. Noise in them always moves (is struck,
-or comes and goes): a steady one cannot be told from damage. Needs `pedalboard`. Files are 24 seconds of 44.1 kHz stereo,
-16-bit FLAC.
+A network that takes noise away must know the sounds that are made of noise and yet wanted: hi-hats, sweeps, breath,
+amplifiers. Every patch and pattern is drawn from chance; the same seed gives the same files. Noise in them always moves
+(is struck, or comes and goes): a steady one cannot be told from damage. Needs `pedalboard`. Files are 24 seconds of
+44.1 kHz stereo, 16-bit FLAC.
 
     oscillators   polyBLEP saws and pulses (V. Välimäki, A. Huovilainen, 2007), two-operator FM, noise
     filters       second-order state-variable filters by the bilinear transform, moved every 256 frames
@@ -131,7 +131,7 @@ def machine(random: Random, beat: float, chords: list[int]) -> Sound:
         (kick(random), 0.3),
         (snare(random), 0.15),
         (hat(random, 10 ** random.uniform(-2, -1)), 0.6),
-        (hat(random, 10 ** random.uniform(-1, 0.3)), 0.15),
+        (hat(random, 10 ** random.uniform(-1, -0.4)), 0.1),
         (snare(random), 0.1),
     ):
         if random.random() < 0.3:
@@ -249,7 +249,7 @@ def kick(random: Random) -> Sound:
 
 def snare(random: Random) -> Sound:
     time = np.arange(int(0.6 * RATE)) / RATE
-    noise = coloured(random, len(time), random.uniform(0, 0.6)) * np.exp(-time / 10 ** random.uniform(-1.7, -0.6))
+    noise = coloured(random, len(time), random.uniform(0, 0.6)) * np.exp(-time / 10 ** random.uniform(-1.7, -0.8))
     tone = np.sin(2 * np.pi * random.uniform(120, 350) * time) * np.exp(-time / random.uniform(0.02, 0.15))
     return (noise + random.uniform(0, 1) * tone) * envelope(len(time), 5e-4, 10.0)
 

@@ -54,6 +54,7 @@ class Classical(Processor):
                 raise StageError(f"{name} does not keep time, and cannot be a part of repair.", hint="another version.")
         self._amount, self._input = np.float32(amount), Pending(spec)
         self._filter = None if band is None else _BandOfChange(spec, *band)
+        self._power = np.zeros(2)  # of what came in, of what was changed
 
     def process(self, block: Block) -> Block:
         self._input.push(block)
@@ -72,13 +73,26 @@ class Classical(Processor):
 
     def _weighed(self, mended: Block) -> Block:
         before = self._input.take(mended.shape[-1])
+        change = mended - before
+        self._power += [np.square(before, dtype=np.float64).sum(), np.square(change, dtype=np.float64).sum()]
         if self._filter is not None:
-            return self._filter.push(before, (mended - before) * self._amount)
-        return mended if self._amount == 1 else before + (mended - before) * self._amount
+            return self._filter.push(before, change * self._amount)
+        return mended if self._amount == 1 else before + change * self._amount
 
     @property
     def report(self) -> dict[str, Any]:
-        return {name: part.report for name, part in self._parts.items() if part.report}
+        """What each stage says; ``mended_db``: what all of them found to change, relative to the input."""
+        said: dict[str, Any] = {}
+        for name, part in self._parts.items():
+            if each := dict(part.report):
+                if warning := each.pop("warning", None):
+                    said["warning"] = warning
+                said[name] = each
+        if self._power[1] > 0:
+            said["mended_db"] = round(float(10 * np.log10(self._power[1] / self._power[0])), 1)
+        else:
+            said["left_alone"] = "; ".join(part.report.get("left_alone", name) for name, part in self._parts.items())
+        return said
 
 
 class _BandOfChange:
@@ -131,7 +145,11 @@ class Mended(Processor):
 
     @property
     def report(self) -> dict[str, Any]:
-        return {name: value for part in self._parts for name, value in part.report.items()}
+        mending, repairing = (part.report for part in self._parts)
+        said = mending | repairing
+        if not ("left_alone" in mending and "left_alone" in repairing):
+            said.pop("left_alone", None)
+        return said
 
 
 class Removed(Processor):

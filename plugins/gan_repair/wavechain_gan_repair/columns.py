@@ -16,7 +16,10 @@ from wavechain.stream import Block, Spec
 
 
 class Columns:
-    """Cuts a stream into stretches of `hops` columns and the `ahead` columns after them."""
+    """Cuts a stream into stretches of `hops` columns and the `ahead` columns after them.
+
+    inside  how many columns of the latest stretch are centred in the stream; what comes after its end is none of it
+    """
 
     def __init__(self, spec: Spec, n_fft: int, hop_length: int, hops: int, ahead: int) -> None:
         self.n_fft, self.hop_length, self.hops, self.ahead = n_fft, hop_length, hops, ahead
@@ -25,6 +28,7 @@ class Columns:
         self._pending = Pending(spec)
         self._pending.push(spec.zeros(n_fft // 2))
         self._frames = self._columns = 0
+        self.inside = hops
 
     def push(self, block: Block) -> Iterator[Block]:
         """The stretches that are complete with *block*."""
@@ -37,6 +41,7 @@ class Columns:
         """The stretches that reach to the end of the stream, completed with zeros."""
         due = -(-self._frames // self.hop_length) + 1 if self._frames else 0
         while self._columns < due:
+            self.inside = min(self.hops, max(1, self._frames // self.hop_length + 1 - self._columns))
             yield self._stretch()
 
     def _stretch(self) -> Block:

@@ -1,7 +1,8 @@
 """The repair of one stream: columns through the network, what it changed weighed, and added to what came in.
 
 Only the *change* goes through the inverse transform; the sound that came in is added to it as it is. So what is left
-alone (a clean stretch, the bins that `preserve` names, everything with amount 0) comes out bit for bit.
+alone (a clean stretch, everything with amount 0) comes out bit for bit; what `preserve` names, but for the little that
+the windows leak into it.
 
     belief   the network's own probability that its repair is worth it, averaged over the last second; below
              `BELIEF[0]` nothing is changed, above `BELIEF[1]` everything, in between a part. In the first stretch its
@@ -66,7 +67,7 @@ class Repairing(Processor):
         self._forget = float(np.exp(-hop_length / float(spec.rate) / BELIEF_SECONDS))
         self._belief: float | None = None
         self._heard = np.zeros(len(FAULTS))
-        self._stretches = 0
+        self._columns_heard = 0
         self._power = np.zeros(2)  # of what came in, of what was changed
 
     def process(self, block: Block) -> Block:
@@ -82,21 +83,21 @@ class Repairing(Processor):
         spectra, mended = heard[: self.spec.channels], heard[self.spec.channels :]
         here = spectra[:, :, :HOPS]
         repaired, logits = self._session(spectra, mended if len(mended) else np.zeros_like(spectra), self._hint)
+        chances = 1 / (1 + np.exp(-logits[:, : self._columns.inside].astype(np.float64)))
+        self._heard += chances[..., : len(FAULTS)].mean(axis=0).sum(axis=0)
+        self._columns_heard += chances.shape[1]
         change = together(here, repaired) - here
-        lost = self._lost_highs(logits)
-        change *= self._open(logits)[:, None]
+        lost = self._lost_highs(chances)
+        change *= self._open(chances)[:, None]
         if self._highs is not None and lost > 0:
-            change += np.float32(lost) * self._highs(here + change)
+            change += np.float32(lost) * self._highs(here + change, chances.shape[1])
         change *= np.any(here, axis=(1, 3), keepdims=True)  # where there is nothing at all, nothing is added
         change[..., : self._bins.start] = 0
         change[..., self._bins.stop :] = 0
         return self._together(self._overlap.add(change * self._amount))
 
-    def _open(self, logits: Block) -> NDArray[np.float32]:
+    def _open(self, chances: NDArray[np.float64]) -> NDArray[np.float32]:
         """How far the door stands open in each column, the same for all channels."""
-        chances = 1 / (1 + np.exp(-logits.astype(np.float64)))
-        self._heard += chances[..., : len(FAULTS)].mean(axis=(0, 1))
-        self._stretches += 1
         if not self._doubting:
             return np.ones(HOPS, np.float32)
         worth = chances[..., -1].max(axis=0)
@@ -104,16 +105,16 @@ class Repairing(Processor):
         beliefs = np.empty(HOPS)
         for column, chance in enumerate(worth):
             belief = self._forget * belief + (1 - self._forget) * float(chance)
-            beliefs[column] = belief
+            beliefs[column:] = belief
         self._belief = belief
         return np.clip((beliefs - BELIEF[0]) / (BELIEF[1] - BELIEF[0]), 0, 1).astype(np.float32)
 
-    def _lost_highs(self, logits: Block) -> float:
+    def _lost_highs(self, chances: NDArray[np.float64]) -> float:
         """How sure the detector is that highs are missing in this stretch: 0 to 1, as in `_open`."""
         if self._highs is None or self._highs_always:
             return float(self._highs_always)
-        chances = 1 / (1 + np.exp(-logits[..., [FAULTS.index(name) for name in LOST_HIGHS]].astype(np.float64)))
-        belief = float(chances.max(axis=(0, 2)).mean())
+        of_loss = chances[..., [FAULTS.index(name) for name in LOST_HIGHS]]
+        belief = float(of_loss.max(axis=(0, 2)).mean())
         low, high = BELIEF_IN_LOST_HIGHS
         return float(np.clip((belief - low) / (high - low), 0, 1))
 
@@ -126,7 +127,7 @@ class Repairing(Processor):
     @property
     def report(self) -> dict[str, Any]:
         """``faults``: how sure the detector was of each, 0 to 1; ``removed_db``: the change, relative to the input."""
-        heard = self._heard / max(1, self._stretches)
+        heard = self._heard / max(1, self._columns_heard)
         said: dict[str, Any] = {
             "faults": {name: round(float(chance), 2) for name, chance in zip(FAULTS, heard, strict=True)}
         }

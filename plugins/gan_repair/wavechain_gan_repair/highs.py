@@ -37,7 +37,10 @@ Levels = NDArray[np.float64]
 
 
 class Highs:
-    """Of one stream. Shape (channels, 2, hops, bins) -> the same: what is to be added."""
+    """Of one stream. Shape (channels, 2, hops, bins) -> the same: what is to be added.
+
+    Of the hops, the first *inside* (None: all) belong to the stream: only these say how loud its cells are.
+    """
 
     def __init__(self, bins: int, hz_per_bin: float) -> None:
         self._first = round(LOWEST_HZ / hz_per_bin)
@@ -48,10 +51,10 @@ class Highs:
         self._fill_from = max(REACH, int(np.searchsorted(centres, FILLED_FROM_HZ)))
         self._usual: Levels | None = None
 
-    def __call__(self, spectra: Block) -> Block:
+    def __call__(self, spectra: Block, inside: int | None = None) -> Block:
         cells = self._cells(spectra)
         levels = _levels(cells)
-        loud = np.quantile(levels, 0.75, axis=0)
+        loud = np.quantile(levels[:inside], 0.75, axis=0)
         self._usual = loud if self._usual is None else self._usual + FOLLOW * (loud - self._usual)
         expected, real = self._expected(self._usual)
         offset = np.median((levels - expected)[:, real], axis=1, keepdims=True)

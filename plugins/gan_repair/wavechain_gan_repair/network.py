@@ -30,30 +30,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wavechain_gan_repair.faults import FAULTS
-from wavechain_gan_repair.sizes import SIZES, split
+from wavechain_gan_repair.settings import SIZES, RepairNetSettings, bands, split
 
 COMPRESSION = 0.3
 QUIETEST = 1e-9  # power of a bin: about -145 dB below a sine of full scale
-
-
-class RepairNetSettings(BaseModel):
-    """What rebuilds a network of this family; stored beside its weights."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    size: Literal["xs", "s", "m"] = "xs"
-    n_fft: int = 2048
-    hop_length: int = 512
-    lookahead: int = 3
-    copies: tuple[int, ...] = (192, 384)  # bins by which the spectrum is shifted up
 
 
 class RepairNet(nn.Module):
@@ -65,7 +51,7 @@ class RepairNet(nn.Module):
         self.bins = self.settings.n_fft // 2
         self.lookahead, self.copies = self.settings.lookahead, self.settings.copies
         self.groups = split(self.bins)
-        self.bands, self.width = sum(count for count, _ in self.groups), width
+        self.bands, self.width = bands(self.bins), width
 
         self.enter = BandwiseLinear(self.groups, 4, width)
         self.place = nn.Parameter(0.2 * torch.randn(self.bands, width))

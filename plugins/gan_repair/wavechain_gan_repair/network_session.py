@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+from pydantic import ValidationError
 
 from wavechain.errors import MissingDependencyError, UnreadableError
 from wavechain.models import ModelFolder, load_network, open_model
 from wavechain.registry.specs import is_installed
 from wavechain.stream import Block
 from wavechain_gan_repair.faults import FAULTS
-from wavechain_gan_repair.sizes import SIZES, bands
+from wavechain_gan_repair.settings import SIZES, RepairNetSettings, bands
 
 GRAPH = "repairnet.onnx"
 HOPS = 64
@@ -30,8 +31,21 @@ class NetworkSession(Protocol):
     def __call__(self, spectra: Block, mended: Block, hint: Block) -> tuple[Block, Block]: ...
 
 
+def settings_of(model: ModelFolder) -> RepairNetSettings:
+    """Raises UnreadableError where the model's settings are none of this family's."""
+    try:
+        return RepairNetSettings.model_validate(model.settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UnreadableError(
+            f"{model.path}: config.json: setting {place}: {first['msg']}.", hint="copy the model's folder again."
+        ) from error
+
+
 def open_session(model: ModelFolder, channels: int, backend: Backend) -> NetworkSession:
-    """Raises MissingDependencyError when neither runtime is installed, UnreadableError for a graph that is damaged."""
+    """Raises MissingDependencyError when neither runtime is installed, UnreadableError for a graph that is damaged or
+    not of the model's settings."""
     has_graph = (model.path / GRAPH).is_file()
     if backend == "onnx" or (backend == "auto" and has_graph and is_installed("onnxruntime")):
         if not has_graph:
@@ -47,9 +61,18 @@ def open_session(model: ModelFolder, channels: int, backend: Backend) -> Network
 class _Onnx:
     def __init__(self, model: ModelFolder, channels: int) -> None:
         self._graph = _load_graph(str(model.path / GRAPH), (model.path / GRAPH).stat().st_mtime_ns)
-        shape = SIZES[model.settings["size"]]
-        lines = channels * bands(model.settings["n_fft"] // 2)
-        self._state = np.zeros((shape["layers"], lines, shape["width"]), np.float32)
+        settings = settings_of(model)
+        shape = SIZES[settings.size]
+        self._state = np.zeros((shape["layers"], channels * bands(settings.bins), shape["width"]), np.float32)
+        by_config = {"spectra": [channels, 2, HOPS + settings.lookahead, settings.bins], "state": [*self._state.shape]}
+        for taken in self._graph.get_inputs():
+            wanted = by_config.get(taken.name, taken.shape)
+            # What may be of any size, as the channels are, has a name there and no number.
+            if any(isinstance(has, int) and has != want for has, want in zip(taken.shape, wanted, strict=True)):
+                raise UnreadableError(
+                    f"{model.path}: {GRAPH} takes {taken.name} of {taken.shape}, by config.json it would be {wanted}.",
+                    hint=f"wavechain models export {model.path}.",
+                )
 
     def __call__(self, spectra: Block, mended: Block, hint: Block) -> tuple[Block, Block]:
         given = {"spectra": spectra, "mended": mended, "hint": hint, "state": self._state}

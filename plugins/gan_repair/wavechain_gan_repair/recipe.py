@@ -18,18 +18,20 @@ from typing import Any
 import numpy as np
 import soxr
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional
 
 from wavechain.audio import Audio
+from wavechain.errors import ParameterError
 from wavechain.params import param
 from wavechain.recipes import Degradation, Phase, Recipe, Surroundings, Turn, part
 from wavechain.stages import StreamStage
 from wavechain.stream import Block
 from wavechain_gan_repair.classical import MENDS, installed
 from wavechain_gan_repair.faults import FAULTS
-from wavechain_gan_repair.network import RepairNet, RepairNetSettings, compress
+from wavechain_gan_repair.network import RepairNet, compress
+from wavechain_gan_repair.settings import RepairNetSettings
 
 WORTH_IT = 0.9  # a repair that takes away less than a tenth of the error is not
 WORTH_SECONDS = 0.5
@@ -73,6 +75,19 @@ class RepairRecipe(Recipe):
     discriminator_settings: dict[str, Any] = Field(default_factory=dict, description="Its settings.")
     discriminator_seconds: float = param(0.5, unit="s", gt=0, help="How much of a clip it hears.")
 
+    @field_validator("faults")
+    @classmethod
+    def _taught(cls, faults: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        unknown = sorted(set(faults) - set(FAULTS))
+        if unknown:
+            raise ParameterError(f"repair: there is no fault {unknown[0]!r}.", hint=f"one of {', '.join(FAULTS)}.")
+        weights = [settings.get("weight", 1.0) for settings in faults.values()]
+        if not all(isinstance(weight, int | float) and weight >= 0 for weight in weights) or not sum(weights) > 0:
+            raise ParameterError(
+                f"repair: weights of faults are {weights}.", hint="numbers from 0 upwards, one of them above 0."
+            )
+        return faults
+
     @property
     def sample_rate(self) -> int:
         return self.rate_hz
@@ -111,7 +126,7 @@ class RepairRecipe(Recipe):
         for name, settings in self.faults.items():
             settings = dict(settings)
             weight = float(settings.pop("weight", 1.0))
-            mixture.append((name, part("degradation", DEGRADATIONS.get(name, name), settings), weight))
+            mixture.append((name, part("degradation", DEGRADATIONS[name], settings), weight))
         return mixture
 
     def prepare(
@@ -150,7 +165,7 @@ class RepairRecipe(Recipe):
         damaged, wanted, faults = clean, clean, np.zeros(len(FAULTS), np.float32)
         if rng.random() >= self.untouched:
             weights = np.array([weight for _, _, weight in self._mixture])
-            count = min(1 + int(rng.geometric(0.6) - 1), self.most, int((weights > 0).sum()))
+            count = min(int(rng.geometric(0.6)), self.most, int((weights > 0).sum()))
             chosen = rng.choice(len(weights), count, replace=False, p=weights / weights.sum())
             # A room is around the source, before anything else is; its early part stays wanted.
             for index in sorted(chosen, key=lambda index: not self._mixture[index][1].changes_wanted):

@@ -23,7 +23,7 @@ from wavechain.stages import Model, StreamStage
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.classical import MENDS, Classical, Mended, Removed, installed
 from wavechain_gan_repair.engine import Repairing
-from wavechain_gan_repair.network_session import Backend, hint_for, open_session
+from wavechain_gan_repair.network_session import Backend, hint_for, open_session, settings_of
 
 NATIVE = {44_100, 48_000}  # one network serves both
 
@@ -82,19 +82,17 @@ class NeuralRepair(Model):
         return _Resampled(spec, self._repairing(inside, model, beside=beside, only_change=True))
 
     def _repairing(self, spec: Spec, model: ModelFolder, *, beside: bool, only_change: bool = False) -> Repairing:
-        settings = model.settings
-        n_fft: int = settings["n_fft"]
-        per_bin = spec.sample_rate / n_fft
-        bins = n_fft // 2
-        low = min(bins, int(np.ceil(self.preserve_below_hz / per_bin)))
-        high = min(bins, int(self.preserve_above_hz / per_bin) + 1)
+        settings = settings_of(model)
+        per_bin = spec.sample_rate / settings.n_fft
+        low = min(settings.bins, int(np.ceil(self.preserve_below_hz / per_bin)))
+        high = min(settings.bins, int(self.preserve_above_hz / per_bin) + 1)
         return Repairing(
             spec,
             open_session(model, spec.channels, self.backend),
             hint_for(self.told, spec.channels),
-            n_fft=n_fft,
-            hop_length=settings["hop_length"],
-            lookahead=settings["lookahead"],
+            n_fft=settings.n_fft,
+            hop_length=settings.hop_length,
+            lookahead=settings.lookahead,
             amount=self.amount,
             bins=slice(low, max(low, high)),
             doubting=not self.told,

@@ -186,7 +186,6 @@ def _bounding(signal: Signal, beside: Signal) -> Signal:
 def _continued(signal: Signal, order: int, count: int) -> Signal:
     """The next *count* frames, as the model of *signal* predicts them without excitation."""
     model = burg(signal, order)
-    # Digital silence before the sound (start of a stream) says nothing about it.
     predictor = -model[:0:-1]
     run = np.concatenate([signal[-order:], np.zeros(count)])
     for n in range(order, order + count):

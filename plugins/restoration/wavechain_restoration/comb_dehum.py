@@ -89,7 +89,7 @@ class _Dehum(Window):
         self._low_hop = min(self._hop, max(_LOW_HOP, 1 << math.ceil(math.log2(2.2 * lines_hz / _HOPS_PER_SECOND))))
         self._hann = np.hanning(2 * self._low_hop + 1)[:-1]
         self._hop_hz = rate / self._hop
-        self._count = max(1, min(stage.harmonics, int((lines_hz - 26) / highest)))
+        self._count = min(stage.harmonics, int((lines_hz - 26) / highest))  # none, where the rate is too low
         spans = [np.arange(hz * (1 - stage.drift), hz * (1 + stage.drift) + _STEP_HZ / 2, _STEP_HZ) for hz in mains]
         self._candidates = np.concatenate(spans)
         self._searched = min(self._count, _SEARCHED)
@@ -110,7 +110,7 @@ class _Dehum(Window):
     def _hum(self, signal: Signal) -> Signal | None:
         """The hum in the core of *signal*, or None. Shape (left + core + right,) -> (core,)"""
         sounding = np.flatnonzero(signal)
-        if sounding.size < 6 * self._hop:
+        if sounding.size < 6 * self._hop or self._count < 1:
             return None
         starts = np.arange(3 * _HOPS - 1) * self._hop
         inside = (starts >= sounding[0]) & (starts + 2 * self._hop <= sounding[-1] + 1)

@@ -356,10 +356,13 @@ def test_a_model_that_cannot_be_written_leaves_the_old_one(training, recordings,
 
 
 def test_others_may_read_what_a_run_leaves(training, recordings, tmp_path):
-    folder = training().train([recordings], tmp_path / "run")
-    modes = {path.name: path.stat().st_mode for path in (folder / "config.json", folder / "model.safetensors")}
-    assert len(set(modes.values())) == 1
-    assert checkpoint_of(folder).stat().st_mode in modes.values()
+    before = os.umask(0o022)
+    try:
+        folder = training().train([recordings], tmp_path / "run")
+    finally:
+        os.umask(before)
+    for path in (folder / "config.json", folder / "model.safetensors", checkpoint_of(folder)):
+        assert path.stat().st_mode & 0o777 == 0o644
 
 
 class Bomb:
@@ -506,6 +509,30 @@ def test_what_cannot_be_trained_on_is_listed_with_its_reason(training, recording
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "6 files left out" in page
     assert "the same sound as copy.wav" in page
+
+
+def test_links_to_one_file_are_one_recording(recordings, tmp_path):
+    from wavechain_trainer.clips import gather
+
+    for number in range(8):
+        (recordings / f"z{number}.wav").symlink_to(recordings / "take-0.wav")
+    data = gather([recordings], 8_000, tmp_path / "cache")
+    reasons = [left.reason for left in data.left]
+    assert reasons == ["the same file as take-0.wav"] * 8
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path):
+    from wavechain_trainer.clips import gather
+    from wavechain_trainer.pages import data_rows
+
+    for seed, (folder, count) in enumerate((("a", 3), ("b", 2))):
+        (tmp_path / folder / "speech").mkdir(parents=True)
+        for number in range(count):
+            take = music(sample_rate=8_000, seconds=1.0 + seed + number / 4)
+            take.write(tmp_path / folder / "speech" / f"{number}.wav")
+    data = gather([tmp_path / "a" / "speech", tmp_path / "b" / "speech"], 8_000, tmp_path / "cache", validation=0.5)
+    held = [pool.recordings for pool in data.validation]
+    assert [row[2].split(" ")[0] for row in data_rows(data)] == [str(len(each)) for each in held] == ["2", "1"]
 
 
 def test_the_same_sound_is_never_on_both_sides(tmp_path):

@@ -69,8 +69,12 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    name: str
+    folder: Path
     recordings: tuple[Recording, ...]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
 
     @property
     def frames(self) -> int:
@@ -150,8 +154,8 @@ def gather(
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(cache, error) from error
-    found = {folder: _files(folder) for folder in folders}
     left: list[Left] = []
+    found = {folder: _once(_files(folder), left) for folder in folders}
     done, total = 0, sum(map(len, found.values()))
     seen: dict[str, Path] = {}
     training, held = [], []
@@ -174,9 +178,9 @@ def gather(
         recordings.sort(key=lambda recording: recording.digest)
         keep = max(1, round(validation * len(recordings))) if validation and len(recordings) > 1 else 0
         if len(recordings) > keep:
-            training.append(Pool(folder.name, tuple(recordings[keep:])))
+            training.append(Pool(folder, tuple(recordings[keep:])))
         if keep:
-            held.append(Pool(folder.name, tuple(recordings[:keep])))
+            held.append(Pool(folder, tuple(recordings[:keep])))
     if validation:
         _enough(training, held, left, total)
     elif not training:
@@ -193,6 +197,16 @@ def _files(folder: Path) -> list[Path]:
     if not os.access(folder, os.R_OK | os.X_OK if folder.is_dir() else os.R_OK):
         raise UsageError(f"{folder}: may not be read.", hint="its permissions, or another folder.")
     return audio_below(folder) if folder.is_dir() else [folder]
+
+
+def _once(paths: list[Path], left: list[Left]) -> list[Path]:
+    """Those of *paths* that lead to a file no other has led to."""
+    seen: dict[Path, Path] = {}
+    for path in paths:
+        first = seen.setdefault(path.resolve(), path)
+        if first is not path:
+            left.append(Left(path, f"the same file as {first.name}"))
+    return list(seen.values())
 
 
 def _enough(training: list[Pool], held: list[Pool], left: list[Left], total: int) -> None:

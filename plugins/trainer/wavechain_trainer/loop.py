@@ -224,7 +224,6 @@ class Loop:
             ) from None
         finally:
             batches.close()
-        self._optimizers.clear()
         self._restore(*before)
 
     def train(
@@ -466,7 +465,7 @@ def _surroundings(training: Training, recipe: Recipe, folder: RunFolder, say: Ca
 
 
 def _digest(surroundings: Surroundings) -> str:
-    """Changes when any noise does."""
+    """Changes when a noise is another one: some thousand samples of each tell."""
     digest = hashlib.blake2b(digest_size=16)
     for noise in surroundings.noises:
         digest.update(noise[:: max(1, noise.size // 1_000)].tobytes() + str(noise.size).encode())

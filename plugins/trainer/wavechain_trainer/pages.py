@@ -64,10 +64,10 @@ def hours(frames: int, sample_rate: int) -> str:
 
 def data_rows(data: Data) -> list[tuple[str, ...]]:
     """A row for each folder: name, trained on, validated on, recorded at a lower rate."""
-    held = {pool.name: pool for pool in data.validation}
+    held = {pool.folder: pool for pool in data.validation}
     rows: list[tuple[str, ...]] = []
     for pool in data.training:
-        other = held.get(pool.name)
+        other = held.get(pool.folder)
         low = pool.below(data.sample_rate) + (other.below(data.sample_rate) if other else 0)
         rows.append(
             (

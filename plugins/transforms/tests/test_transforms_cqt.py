@@ -59,6 +59,11 @@ def test_a_sine_reads_half_its_amplitude_in_its_bin_and_little_in_others():
     assert column[[24, 48]].max() < 0.001
 
 
+def test_columns_that_would_pass_over_sound_are_refused():
+    with pytest.raises(SpecMismatchError, match="pass over sound"):
+        bins(SOUND, Cqt(low_hz=440, n_bins=24, hop_length=8_192))
+
+
 def test_a_click_stands_in_the_column_of_its_instant_in_every_bin():
     click = np.abs(bins(impulse(at=40 * 512, seconds=1), Cqt())[0])
     assert (click.argmax(axis=1) == 40).all()

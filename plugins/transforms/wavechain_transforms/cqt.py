@@ -76,7 +76,7 @@ class Cqt(FeatureTransform):
         return _Inverse(self, spec, audio_spec(self, "cqt", spec, (2, self.n_bins), self.hop_length))
 
     def kernels(self, source: Spec) -> Kernels:
-        """Raises SpecMismatchError where bins lie beyond half the sample rate, or listen for too long."""
+        """Raises SpecMismatchError where bins lie beyond half the sample rate, listen for too long, or leave gaps."""
         nyquist = float(source.rate) / 2
         highest = self.centres_hz[-1] * (1 + 1 / self.periods)
         if highest > nyquist:
@@ -93,7 +93,14 @@ class Cqt(FeatureTransform):
                 f"{MAX_FFT} is the limit.",
                 hint="a higher low_hz, or fewer bins_per_octave.",
             )
-        return _kernels(self, 2 * nyquist)
+        kernels = _kernels(self, 2 * nyquist)
+        if self.hop_length > kernels.n_fft:
+            raise SpecMismatchError(
+                f"cqt: columns {self.hop_length} frames apart pass over sound; the lowest bin, {self.low_hz:g} Hz, "
+                f"is looked at through {kernels.n_fft} frames of {source}.",
+                hint=f"hop_length={kernels.n_fft} or less.",
+            )
+        return kernels
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from wavechain.errors import SpecMismatchError, StageError, UsageError
 from wavechain.registry import registry
 from wavechain.testing import music
 from wavechain_evaluation.alignment import delay_frames, moved
+from wavechain_evaluation.bench import _Session
 from wavechain_evaluation.cache import Cache, data_key
 from wavechain_evaluation.faults import (
     SEVERITIES,
@@ -25,11 +27,11 @@ from wavechain_evaluation.faults import (
     given_items,
     make_pair,
 )
-from wavechain_evaluation.results import compared
-from wavechain_evaluation.rows import CommandTimeoutError, chain_row, command_row, restore
+from wavechain_evaluation.results import Asked, compared, results
+from wavechain_evaluation.rows import CommandTimeoutError, chain_row, command_row, restore, unprocessed
 from wavechain_evaluation.statistics import median_interval
-from wavechain_evaluation.tables import markdown
-from wavechain_evaluation.work import Outcome
+from wavechain_evaluation.tables import markdown, notes
+from wavechain_evaluation.work import Outcome, Plan
 
 RATE = 22_050
 
@@ -89,10 +91,35 @@ def test_a_row_without_the_hard_recordings_is_not_the_best():
         "whole": {"a": 9.5, "b": 4.0, "c": 2.0},
         "easy": {"a": 9.9},
     }
-    told = compared(values, 1.0, 0, {"easy": 2})
+    told = compared(values, 1.0, 0, {"a", "b", "c"})
     assert [told[name]["standing"] for name in values] == ["behind", "best", "incomplete"]
     assert [(told[name]["n"], told[name]["of"]) for name in values] == [(3, 3), (3, 3), (1, 3)]
     assert compared(values, 1.0, 0)["easy"]["standing"] == "best"
+
+
+def test_a_row_that_leaves_silence_where_it_is_hard_is_not_the_best():
+    def outcomes(row, scores):
+        return [Outcome(row, "clip", name, {"loudness-change": score}) for name, score in scores.items()]
+
+    items = [Item(name, Path(name), "any") for name in ("a", "b", "silent")]
+    rows = [unprocessed(), chain_row("whole=gain"), chain_row("silencing=polarity")]
+    found = results(
+        Asked(items, ["clip"], rows, ["loudness-change"], 0, {}),
+        [
+            *outcomes(0, {"a": 1.0, "b": 9.0, "silent": None}),
+            *outcomes(1, {"a": 0.5, "b": 8.0, "silent": None}),
+            *outcomes(2, {"a": 0.1, "b": None, "silent": None}),
+        ],
+        {},
+    )
+    told = found["faults"]["clip"]["groups"]["all"]["rows"]
+    counted = {name: (row["loudness-change"]["n"], row["loudness-change"]["of"]) for name, row in told.items()}
+    assert counted == {"unprocessed": (2, 2), "whole": (2, 2), "silencing": (1, 2)}
+    assert [row["loudness-change"]["standing"] for row in told.values()] == ["behind", "best", "incomplete"]
+    found["faults"]["clip"]["main"] = ["loudness-change"]
+    assert "| silencing | 0.10 (1 of 2) |" in markdown(found)
+    alone = "loudness-change on those 1 items of silencing alone: unprocessed 1.00, whole 0.50, silencing 0.10"
+    assert f"\n{alone}\n" in markdown(found)
 
 
 @pytest.mark.parametrize("lag", [-441, 0, 7, 2000])
@@ -103,6 +130,16 @@ def test_a_delay_is_found_and_undone_to_the_frame(lag):
     back = moved(late, lag, sound.shape[-1])
     inside = slice(3000, -3000)
     assert np.array_equal(back[:, inside], sound[:, inside])
+
+
+@pytest.mark.parametrize("frames", [1, 2, 2205])
+@pytest.mark.parametrize("more", [0, 441])
+def test_the_shortest_recordings_can_be_aligned(frames, more):
+    sound = np.random.default_rng(frames).standard_normal((1, frames)).astype(np.float32)
+    found = np.pad(sound, ((0, 0), (0, more)))
+    assert delay_frames(sound, found, RATE // 2) == 0
+    for other in (found[:, ::-1], np.roll(found, more)):
+        assert moved(other, delay_frames(sound, other, RATE // 2), frames).shape == sound.shape
 
 
 def test_rows_are_read_as_people_write_them(tmp_path):
@@ -264,6 +301,24 @@ def test_the_cache_gives_back_what_was_measured_until_row_or_metric_changes(fold
     assert again.outcome(0, "clip", item, ["lsd"]) is None
 
 
+def test_a_sound_is_in_the_cache_whole_or_not_at_all(folder, tmp_path, monkeypatch):
+    item = clean_items(folder)[0]
+    cache = Cache(tmp_path / "cache", [chain_row("gain")], data_key(0, None))
+
+    def torn(source, target):
+        target.write_bytes(source.read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wavechain_evaluation.cache.shutil, "copyfile", torn)
+    with pytest.raises(KeyboardInterrupt):
+        cache.keep_sound(0, "clip", item, "gain", item.path)
+    monkeypatch.undo()
+    assert not cache.sound_from(0, "clip", item, "gain", tmp_path / "heard.wav")
+    cache.keep_sound(0, "clip", item, "gain", item.path)
+    assert cache.sound_from(0, "clip", item, "gain", tmp_path / "heard.wav")
+    assert (tmp_path / "heard.wav").read_bytes() == item.path.read_bytes()
+
+
 def test_the_cache_remembers_a_time_out_until_more_time_is_given_and_no_other_failure(folder, tmp_path):
     item, key = clean_items(folder)[0], data_key(0, None)
     rows = [chain_row("soft=gain:gain_db=-3")]
@@ -274,12 +329,14 @@ def test_the_cache_remembers_a_time_out_until_more_time_is_given_and_no_other_fa
     first = cache(40)
     first.add(Outcome(0, "clip", item.name, error="x: did not end within 40 s.", timed_out=40.0), item, ["lsd"])
     first.add(Outcome(0, "hum", item.name, error="x: ended with code 3."), item, ["lsd"])
-    first.add_cost(0, {"timed_out": 40.0})
+    first.add_cost(0, {"error": "x: ended with code 3."})
+    assert first.cost(0) is None
+    first.add_cost(0, {"error": "x: did not end within 40 s.", "timed_out": 40.0})
     first.save()
     for seconds in (20, 40):
         late = cache(seconds).outcome(0, "clip", item, ["lsd", "si-sdr"])
         assert (late.timed_out, late.error) == (40.0, "x: did not end within 40 s.")
-        assert cache(seconds).cost(0) == {"timed_out": 40.0}
+        assert cache(seconds).cost(0)["timed_out"] == 40
     assert cache(41).outcome(0, "clip", item, ["lsd"]) is None
     assert cache(41).cost(0) is None
     assert cache(40).outcome(0, "hum", item, ["lsd"]) is None
@@ -364,3 +421,46 @@ def test_cpu_time_of_a_program_that_takes_too_long_for_it_is_not_known_and_ends_
     assert found["faults"] == quick["faults"]
     assert found["rows"][1]["cpu_seconds_per_minute"] is None
     assert found["rows"][1]["failed"] == 0
+    assert "slow has no CPU time: slow: did not end within 0.25 s. Try: a higher --command-seconds." in notes(found)
+
+
+def test_a_program_that_fails_on_the_sound_for_cpu_time_keeps_its_figures(folder, tmp_path):
+    script = (
+        "import shutil, sys, soundfile; soundfile.info(sys.argv[1]).duration > 5 and sys.exit('too long for me'); "
+        "shutil.copy(*sys.argv[1:3])"
+    )
+    bench = registry().load_part("bench", "restoration")(
+        clean=folder,
+        degradations="clip",
+        commands=(f"short={shlex.quote(sys.executable)} -c {shlex.quote(script)} {{input}} {{output}}",),
+        chains=("half=gain:gain_db=-6",),
+        metrics="si-sdr",
+        output=tmp_path / "report",
+    )
+    found = bench.run()
+    _, half, short = found["rows"]
+    assert half["cpu_seconds_per_minute"] is not None
+    assert (short["cpu_seconds_per_minute"], short["failed"], bench.exit_code(found)) == (None, 0, 0)
+    assert found["faults"]["clip"]["groups"]["all"]["rows"]["short"]["si-sdr"]["n"] == 3
+    (said,) = notes(found)
+    assert said.startswith("short has no CPU time: short: ended with code 1 (too long for me).")
+    assert said.split(". Try")[0] in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_cpu_time_is_taken_with_the_channels_that_the_recordings_have(tmp_path):
+    Audio(music(sample_rate=RATE, seconds=1, channels=2).waveform, RATE).write(tmp_path / "music.wav")
+    bench = registry().load_part("bench", "restoration")
+    found = bench(clean=tmp_path, degradations="clip", chains=("x=mid-side:side=gain",), metrics="si-sdr").run()
+    assert found["rows"][1]["cpu_failure"] == ""
+    assert found["rows"][1]["cpu_seconds_per_minute"] is not None
+
+
+def test_metrics_of_speech_are_asked_about_speech_and_costly_ones_about_some(folder):
+    asked = Asked(clean_items(folder), ["clip"], [unprocessed()], ["si-sdr", "estoi", "visqol"], 0, {})
+    cache = Cache(None, asked.rows, "")
+    tasks = list(_Session(Plan((), {}), asked, {"music_b.wav"}, cache, None).tasks())
+    assert {name: list(metrics) for task in tasks for name, metrics in task.items.items()} == {
+        "music_a.wav": ["si-sdr"],
+        "music_b.wav": ["si-sdr", "visqol"],
+        "speech_a.wav": ["si-sdr", "estoi"],
+    }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +70,31 @@ def test_a_program_gets_the_time_that_is_passed_on(recordings, tmp_path):
     assert said.returncode == 1
     printed = peers("table", tmp_path / "report" / "results.json").stdout
     assert "\nadeclip: 2 of 2 did not end within 0.001 s\n" in printed
+
+
+def test_a_value_that_fails_on_some_recordings_is_not_chosen_however_well_it_does_on_the_others(
+    recordings, tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip("imageio_ffmpeg")
+    spec = importlib.util.spec_from_file_location("peers", TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "peers", tool)
+    spec.loader.exec_module(tool)
+    # "worse" adds a tone, "easy" gives back what it got, and one of the two recordings, which is longer, not at all.
+    sound = music(sample_rate=RATE, seconds=2, seed=2).waveform[:1]
+    Audio(sound, RATE).write(recordings / "clean" / "music_2.wav", overwrite=True)
+    script = (
+        "import sys, numpy as np, soundfile; knob, given, made = sys.argv[1:]; x, rate = soundfile.read(given); "
+        "knob == 'easy' and len(x) > 1.5 * rate and sys.exit('too hard'); "
+        "x = x + (knob == 'worse') * 0.1 * np.cos(np.arange(len(x))); soundfile.write(made, x, rate, subtype='FLOAT')"
+    )
+    text = f"{shlex.quote(sys.executable)} -c {shlex.quote(script)} {{knob}} {{input}} {{output}}"
+    knobs = ("easy", "worse")
+    monkeypatch.setattr(tool, "PEERS", (tool.Peer("mine", text, "clicks", (), "clicks", knobs),))
+    (tmp_path / "work").mkdir()
+    assert tool.tune_all(tmp_path / "work", recordings, 2) == 0
+    assert json.loads((tmp_path / "work" / "tuned.json").read_text()) == {"mine": "worse"}
+    assert "mine, easy: is left out: 0: ended with code 1 (too hard)." in capsys.readouterr().out
 
 
 def test_nothing_tuned_is_told_in_one_line(tmp_path, recordings):

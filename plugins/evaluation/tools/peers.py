@@ -162,7 +162,7 @@ def install_all(work: Path) -> int:
 
 
 def tune_all(work: Path, folder: Path, items: int) -> int:
-    """Each knob's value with the highest median gain in SI-SDR on the peer's own fault."""
+    """Each knob's value with the highest median gain in SI-SDR on the peer's own fault, of those that never fail."""
     file = work / "tuned.json"
     chosen = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     for peer in PEERS:
@@ -173,10 +173,11 @@ def tune_all(work: Path, folder: Path, items: int) -> int:
         gains = {}
         for index, value in enumerate(peer.values):
             told = found["faults"][peer.tuned_on]["groups"]["all"]["rows"].get(str(index), {}).get("si-sdr")
-            if told is not None:
+            if told is not None and told["n"] == told["of"]:
                 gains[value] = told["gain"]
+            else:
+                print(f"{peer.name}, {value}: is left out: {found['rows'][index + 1]['first_failure']}")
         if not gains:
-            print(f"{peer.name}: {found['rows'][1]['first_failure']}")
             continue
         chosen[peer.name] = max(gains, key=lambda value: gains[value])
         listed = ", ".join(f"{value}: {gain:+.2f} dB" for value, gain in gains.items())

@@ -25,6 +25,7 @@ def delay_frames(reference: Block, estimate: Block, most: int) -> int:
     magnitude = np.sqrt(np.abs(cross))
     cross = np.divide(cross, magnitude, out=np.zeros_like(cross), where=magnitude > 0)
     correlation = np.abs(np.fft.irfft(cross, size))
+    most = min(most, size // 2 - 1, wanted.size - 1)
     lags = np.arange(-most, most + 1)
     return int(lags[np.argmax(correlation[lags])])
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -19,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, OutputExistsError, StageError, UnwritableError, UsageError
+from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, StageError, UsageError
 from wavechain.params import param
 from wavechain.registry import registry
 from wavechain.seeds import derive_seed
@@ -27,14 +25,16 @@ from wavechain.stages import Stage
 from wavechain_evaluation.cache import Cache, data_key
 from wavechain_evaluation.faults import CLEAN, GIVEN, Item, chosen, clean_items, fault_names, given_items, make_pair
 from wavechain_evaluation.page import page
+from wavechain_evaluation.report import AUDIO, PAGE, RESULTS, check_output, report_folder
 from wavechain_evaluation.results import Asked, results
 from wavechain_evaluation.rows import COMMAND_SECONDS, UNPROCESSED, Row, chain_row, command_row, unprocessed
 from wavechain_evaluation.tables import Table, notes, tables
-from wavechain_evaluation.work import SPEECH, Outcome, Plan, Task, begin, cost, sound_name, with_one_thread, work
+from wavechain_evaluation.work import WANTED, Cost, Outcome, Plan, Task, begin, cost, sound_name, with_one_thread, work
 
 Progress = Callable[[int, int, str], None]
 _COST_ITEMS = 6
 _SAVE_EVERY = 50
+_SPEECH = ("speech", "voice")
 
 
 class RestorationBench(Stage):
@@ -72,32 +72,32 @@ class RestorationBench(Stage):
 
         Raises  UsageError, ChainError, MediaError before any work; a row that fails on the way is in the results
         """
-        if self.output is not None and self.output.exists() and not self.overwrite:
-            raise OutputExistsError(f"{self.output}: exists already.", hint="--overwrite, or another name.")
+        needed = [folder for folder in (self.clean, self.noise, self.pairs, self.cache) if folder is not None]
+        if self.output is not None:
+            check_output(self.output, self.overwrite, needed)
         asked = self._asked()
-        with _report_folder(self.output, self.overwrite) as folder:
+        with report_folder(self.output, self.overwrite, needed) as folder:
             examples = self._some(asked.items, self.examples, "example")
             plan = Plan(
                 rows=tuple(asked.rows),
                 items={item.name: item for item in asked.items},
-                metrics=tuple(asked.metrics),
                 seed=self.seed,
                 noise=self.noise,
-                costly=frozenset(self._some(asked.items, self.costly_items, "costly")),
                 examples=frozenset(examples),
-                audio=None if folder is None else folder / "audio",
+                audio=None if folder is None else folder / AUDIO,
                 command_seconds=self.command_seconds,
             )
             cache = Cache(self.cache, asked.rows, data_key(self.seed, self.noise), self.command_seconds)
-            session = _Session(plan, asked, cache, progress)
+            costly = frozenset(self._some(asked.items, self.costly_items, "costly"))
+            session = _Session(plan, asked, costly, cache, progress)
             for index, row in enumerate(asked.rows):
                 if row.name in self.fresh:
                     session.cache.forget(index)
             outcomes, costs = session.run(self.jobs, cpu=self.cpu)
             found = results(asked, outcomes, costs)
             if folder is not None:
-                (folder / "results.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-                (folder / "report.html").write_text(page(found, examples, folder), encoding="utf-8")
+                (folder / RESULTS).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+                (folder / PAGE).write_text(page(found, examples, folder), encoding="utf-8")
         return found
 
     @staticmethod
@@ -152,42 +152,48 @@ class RestorationBench(Stage):
 
 
 class _Session:
-    """One run of the bench: what is in the cache is taken from there, the rest goes to workers."""
+    """One run of the bench: what is in the cache is taken from there, the rest goes to workers.
 
-    def __init__(self, plan: Plan, asked: Asked, cache: Cache, progress: Progress | None) -> None:
-        self.plan, self.asked, self.cache = plan, asked, cache
+    costly  names of the items that costly metrics are asked about
+    """
+
+    def __init__(
+        self, plan: Plan, asked: Asked, costly: Collection[str], cache: Cache, progress: Progress | None
+    ) -> None:
+        self.plan, self.asked, self.costly, self.cache = plan, asked, costly, cache
         self._progress = progress or (lambda done, total, text: None)
         self._outcomes: list[Outcome] = []
-        self._costs: dict[int, dict[str, float]] = {}
+        self._costs: dict[int, Cost] = {}
 
-    def run(self, jobs: int, *, cpu: bool) -> tuple[list[Outcome], dict[int, dict[str, float]]]:
-        tasks = list(self._tasks())
+    def run(self, jobs: int, *, cpu: bool) -> tuple[list[Outcome], dict[int, Cost]]:
+        tasks = list(self.tasks())
         if tasks:
             with_one_thread(lambda: self._measure(tasks, jobs))
         if cpu:
             with_one_thread(self._time)
         return self._outcomes, self._costs
 
-    def _tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[Task]:
         """What the cache does not hold; items outermost, so that a worker makes a pair once for all rows."""
         for fault in self.asked.faults:
-            by_folder: dict[int, list[str]] = {}
+            by_folder: dict[int, dict[str, list[str]]] = {}
             for item in self.asked.items:
                 for index, row in enumerate(self.asked.rows):
                     if not row.serves(fault):
                         continue
-                    outcome = self._known(index, fault, item)
+                    metrics = self._metrics_for(item)
+                    outcome = self._known(index, fault, item, metrics)
                     if outcome is not None:
                         self._outcomes.append(outcome)
                     elif row.by_folder:
-                        by_folder.setdefault(index, []).append(item.name)
+                        by_folder.setdefault(index, {})[item.name] = metrics
                     else:
-                        yield Task(index, fault, (item.name,))
-            for index, names in by_folder.items():
-                yield Task(index, fault, tuple(names))
+                        yield Task(index, fault, {item.name: metrics})
+            for index, items in by_folder.items():
+                yield Task(index, fault, items)
 
-    def _known(self, index: int, fault: str, item: Item) -> Outcome | None:
-        outcome = self.cache.outcome(index, fault, item, self._metrics_for(item))
+    def _known(self, index: int, fault: str, item: Item, metrics: Sequence[str]) -> Outcome | None:
+        outcome = self.cache.outcome(index, fault, item, metrics)
         if outcome is None or outcome.error:
             return outcome
         if self.plan.audio is not None and item.name in self.plan.examples:
@@ -199,15 +205,15 @@ class _Session:
 
     def _sounds(self, index: int) -> tuple[str, ...]:
         name = self.asked.rows[index].name
-        return (name, "wanted") if name == UNPROCESSED else (name,)
+        return (name, WANTED) if name == UNPROCESSED else (name,)
 
     def _metrics_for(self, item: Item) -> list[str]:
         """Those that are asked about this item."""
         found = []
         for name in self.asked.metrics:
             metric = registry().load_part("metric", name)
-            speech_only = metric.content == "speech" and item.content not in SPEECH
-            too_costly = getattr(metric, "costly", False) and item.name not in self.plan.costly
+            speech_only = metric.content == "speech" and item.content not in _SPEECH
+            too_costly = getattr(metric, "costly", False) and item.name not in self.costly
             if not speech_only and not too_costly:
                 found.append(name)
         return found
@@ -238,7 +244,7 @@ class _Session:
                 self.cache.keep_sound(outcome.row, outcome.fault, item, name, source)
 
     def _time(self) -> None:
-        """One row after the other, in one process, with one thread."""
+        """One row after the other, each in a process of its own, with one thread."""
         todo = []
         failed = {outcome.row for outcome in self._outcomes if outcome.error}
         for index, row in enumerate(self.asked.rows):
@@ -248,14 +254,15 @@ class _Session:
                 self._costs[index] = known
             elif index not in failed and row.name != UNPROCESSED:
                 todo.append((index, fault or CLEAN))
-        if not todo:
-            return
         names = [item.name for item in self.asked.items][:_COST_ITEMS]
-        with _pool(self.plan, 1) as pool:
-            for count, (index, fault) in enumerate(todo, 1):
-                self._progress(count, len(todo), f"CPU time: {self.asked.rows[index].name}")
-                self._costs[index] = pool.submit(cost, index, fault, names).result()
-                self.cache.add_cost(index, self._costs[index])
+        for count, (index, fault) in enumerate(todo, 1):
+            self._progress(count, len(todo), f"CPU time: {self.asked.rows[index].name}")
+            try:
+                with _pool(self.plan, 1) as pool:
+                    self._costs[index] = pool.submit(cost, index, fault, names).result()
+            except BrokenProcessPool:
+                self._costs[index] = {"error": "the process died."}
+            self.cache.add_cost(index, self._costs[index])
         self.cache.save()
 
 
@@ -270,34 +277,14 @@ def _pool(plan: Plan, jobs: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _report_folder(output: Path | None, overwrite: bool) -> Iterator[Path | None]:
-    """A folder beside *output* that gets its name when the body succeeds, and is removed when it does not."""
-    if output is None:
-        yield None
-        return
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
-    except OSError as error:
-        raise UnwritableError(f"{output}: {(error.strerror or str(error)).lower()}.", hint="another folder.") from None
-    try:
-        yield part
-        old = output.with_name(f".{output.name}.{os.getpid()}.old")
-        if overwrite and output.exists():
-            output.rename(old)
-        part.rename(output)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
 def _one_for_each(rows: Sequence[Row], faults: Sequence[str]) -> None:
     """Raises UsageError when two rows of one name serve the same fault, or a name is reserved."""
     for fault in faults:
         seen: set[str] = set()
         for row in rows:
             if row.serves(fault):
+                if row.name == WANTED:
+                    raise UsageError(f"a row is called {WANTED!r}, as what is wanted is.", hint="another name.")
                 if row.name in seen:
                     raise UsageError(f"two rows are called {row.name!r} ({fault}).", hint="another name.")
                 seen.add(row.name)

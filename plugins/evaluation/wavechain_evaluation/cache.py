@@ -1,9 +1,9 @@
 """What was measured before: a later bench with one new row runs that row alone.
 
-A figure is taken from the cache when the row (its settings, its plugins' code and weights), the recording, what worsens
-it, and the metrics are what they were. A program is known by its command line alone: after changing what lies behind
-it, say ``--fresh NAME``. That a program took too long is remembered with the seconds it had, and holds until it may
-take more; nothing else that failed is.
+A figure is taken from the cache when the row (its settings, the files and weights they name, the code of core and
+plugins), the recording, what worsens it, and the metrics are what they were. A program is known by its command line
+alone: after changing what lies behind it, say ``--fresh NAME``. That a program took too long is remembered with the
+seconds it had, and holds until it may take more; nothing else that failed is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from wavechain.lastmile import part_file
 from wavechain.registry import registry
 from wavechain_evaluation.faults import SEVERITIES, Item
 from wavechain_evaluation.rows import COMMAND_SECONDS, Row
-from wavechain_evaluation.work import Outcome
+from wavechain_evaluation.work import Cost, Outcome
 
 _VERSION = 2
 
@@ -65,12 +65,13 @@ class Cache:
             asked = {name: _part_key("metric", name) for name in metrics}
             self._put(outcome.row, place, told | {"asked": asked})
 
-    def cost(self, row: int) -> dict[str, float] | None:
-        found: dict[str, float] | None = self._of(row).get("cost")
+    def cost(self, row: int) -> Cost | None:
+        found: Cost | None = self._of(row).get("cost")
         return None if found is None or ("timed_out" in found and not self._still_late(found)) else found
 
-    def add_cost(self, row: int, found: Mapping[str, float]) -> None:
-        self._put(row, "cost", dict(found))
+    def add_cost(self, row: int, found: Cost) -> None:
+        if "error" not in found or "timed_out" in found:
+            self._put(row, "cost", dict(found))
 
     def sound_from(self, row: int, fault: str, item: Item, name: str, target: Path) -> bool:
         """Copy a kept sound to *target*; False where there is none."""
@@ -85,7 +86,8 @@ class Cache:
         target = self._sound(row, fault, item, name)
         if target is not None and source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+            with part_file(target, overwrite=True) as part:
+                shutil.copyfile(source, part)
 
     def save(self) -> None:
         """Write what is new. Raises UnwritableError."""

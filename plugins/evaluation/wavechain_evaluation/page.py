@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from wavechain_evaluation.tables import Table, notes, tables, wide_tables
-from wavechain_evaluation.work import sound_name
+from wavechain_evaluation.work import WANTED, sound_name
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; color: #222; }
@@ -22,8 +22,8 @@ audio { width: 15rem; height: 2rem; } .note { color: #555; }
 _READ = """↑ higher is better, ↓ lower is. Figures are medians over items, with their bootstrap 95 % intervals. A gain
 is taken item by item against the unprocessed recording, and its median shown; it is positive where it improves, for
 every metric. best: the best median; =: the interval of the distance to the best holds zero; -: not compared, as
-recordings are absent on which the row failed or took too long, which (20 of 32) counts. CPU s/min: CPU-seconds a minute
-of sound, one channel, one thread, starting not counted."""
+recordings are absent on which the row failed, took too long or left only silence, which (20 of 32) counts. CPU s/min:
+CPU-seconds a minute of each channel, one thread, starting not counted."""
 
 
 def page(found: Mapping[str, Any], examples: Sequence[str], folder: Path) -> str:
@@ -74,7 +74,7 @@ def _table(table: Table) -> str:
 
 
 def _players(found: Mapping[str, Any], fault: str, examples: Sequence[str], folder: Path) -> str:
-    names = ["wanted", *dict.fromkeys(row["name"] for row in found["rows"])]
+    names = [WANTED, *dict.fromkeys(row["name"] for row in found["rows"])]
     severities = {item["item"]: item["severity"] for item in found["items"] if item["fault"] == fault}
     lines = []
     for item in examples:

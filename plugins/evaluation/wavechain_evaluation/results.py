@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from wavechain.seeds import derive_seed
 from wavechain_evaluation.faults import CLEAN, Item, main_metrics
 from wavechain_evaluation.rows import UNPROCESSED, Row
 from wavechain_evaluation.statistics import median_interval
-from wavechain_evaluation.work import Outcome
+from wavechain_evaluation.work import Cost, Outcome
 
 VERSION = 1
 
@@ -33,7 +33,7 @@ class Asked:
     missing: Mapping[str, str]
 
 
-def results(asked: Asked, outcomes: Iterable[Outcome], costs: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
+def results(asked: Asked, outcomes: Iterable[Outcome], costs: Mapping[int, Cost]) -> dict[str, Any]:
     """All of it as plain data, ready for JSON."""
     # Workers answer in any order; the figures must not depend on it.
     outcomes = sorted(outcomes, key=lambda outcome: (outcome.fault, outcome.row, outcome.item))
@@ -55,17 +55,17 @@ def _facts(name: str) -> dict[str, Any]:
     return {"unit": metric.unit, "higher_is_better": metric.higher_is_better, "content": metric.content}
 
 
-def _row_facts(
-    index: int, row: Row, outcomes: Sequence[Outcome], costs: Mapping[int, Mapping[str, float]]
-) -> dict[str, Any]:
+def _row_facts(index: int, row: Row, outcomes: Sequence[Outcome], costs: Mapping[int, Cost]) -> dict[str, Any]:
+    cost = costs.get(index, {})
     failures = [outcome.error for outcome in outcomes if outcome.row == index and outcome.error]
     return {
         "name": row.name,
         "kind": row.kind,
         "text": row.text,
         "faults": list(row.faults),
-        "cpu_seconds_per_minute": costs.get(index, {}).get("cpu_seconds_per_minute"),
-        "start_cpu_seconds": costs.get(index, {}).get("start_cpu_seconds"),
+        "cpu_seconds_per_minute": cost.get("cpu_seconds_per_minute"),
+        "start_cpu_seconds": cost.get("start_cpu_seconds"),
+        "cpu_failure": cost.get("error", ""),
         "failed": len(failures),
         "first_failure": failures[0] if failures else "",
     }
@@ -83,38 +83,35 @@ def _fault(fault: str, asked: Asked, outcomes: Sequence[Outcome], facts: Mapping
     for group, names in groups.items():
         rows: dict[str, dict[str, Any]] = {}
         for metric in asked.metrics:
-            # What a failed recording would have been asked can be seen in the other rows.
-            met = {outcome.item for outcome in mine if metric in outcome.scores and outcome.item in names}
-            absent = {name: len(met & found.keys()) for name, found in failed.items()}
             values: dict[str, dict[str, float]] = {}
             for outcome in mine:
                 value = outcome.scores.get(metric)
                 if value is not None and outcome.item in names:
                     values.setdefault(asked.rows[outcome.row].name, {})[outcome.item] = value
+            # What one row has a figure of can be measured: where another has none, it failed, or left only silence.
+            met = {item for scores in values.values() for item in scores}
             sign = 1.0 if facts[metric]["higher_is_better"] else -1.0
             if fault == CLEAN:
                 values.pop(UNPROCESSED, None)  # nothing can be gained over what is untouched
             seed = derive_seed(asked.seed, fault, group, metric)
-            for name, told in compared(values, sign, seed, absent).items():
+            for name, told in compared(values, sign, seed, met).items():
                 rows.setdefault(name, {})[metric] = told
         said["groups"][group] = {"items": len(names), "rows": rows, "timed_out": _timed_out(failed, names)}
     return said
 
 
-def compared(
-    values: Values, sign: float, seed: int, absent: Mapping[str, int] | None = None
-) -> dict[str, dict[str, Any]]:
+def compared(values: Values, sign: float, seed: int, met: Collection[str] = ()) -> dict[str, dict[str, Any]]:
     """For each row: its median, its gain over unprocessed with the interval, and how it stands to the best.
 
     sign      1 when higher is better, -1 when lower is; a gain above zero is always an improvement
-    absent    on how many items a row failed: its figures are those of *n* items *of* more
+    met       the items that any row has a value of: a row that lacks some has its figures of *n* items *of* more
     standing  ``best``; ``tied`` when the interval of the distance to the best holds zero; ``incomplete`` when items
               are absent, which may have been the hard ones; else ``behind``
     """
-    absent = absent or {}
+    absent = {name: len(set(met) - found.keys()) for name, found in values.items()}
     base = values.get(UNPROCESSED, {})
     medians = {name: median_interval(list(found.values()), seed) for name, found in values.items()}
-    whole = {name: found for name, found in medians.items() if found is not None and not absent.get(name)}
+    whole = {name: found for name, found in medians.items() if found is not None and not absent[name]}
     ranked = [(sign * found.median, name) for name, found in whole.items()]
     best = max(ranked, key=lambda entry: entry[0])[1] if ranked else ""
     told: dict[str, dict[str, Any]] = {}
@@ -122,7 +119,7 @@ def compared(
         median = medians[name]
         if median is None:
             continue
-        if absent.get(name):
+        if absent[name]:
             standing = "incomplete"
         else:
             standing = "best" if name == best else _standing(values[best], found, sign, seed)
@@ -130,7 +127,7 @@ def compared(
         gain = median_interval([sign * (found[item] - base[item]) for item in common], seed)
         told[name] = {
             "n": len(found),
-            "of": len(found) + absent.get(name, 0),
+            "of": len(found) + absent[name],
             "median": _rounded(median.median),
             "interval": [_rounded(median.low), _rounded(median.high)],
             "gain": _rounded(gain.median) if gain else None,

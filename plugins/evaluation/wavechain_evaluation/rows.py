@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -35,6 +34,7 @@ from wavechain.registry import registry
 from wavechain.run import run_audio
 from wavechain.stream import Block
 from wavechain_evaluation.alignment import MOST_SECONDS, delay_frames, moved
+from wavechain_evaluation.keys import code_key, content_key, files_of
 
 UNPROCESSED = "unprocessed"
 COMMAND_SECONDS = 3600.0
@@ -71,12 +71,13 @@ class Row:
         return not self.faults or fault in self.faults
 
     def key(self) -> str:
-        """Changes when its results may: settings, the code of the plugins its stages come from, files it names."""
+        """Changes when its results may: settings, files and models they name, the code of core and plugins."""
         told = [wavechain.__version__, self.kind, self.text]
         if self.chain is not None:
-            data = self.chain.to_dict()
-            told = [wavechain.__version__, self.kind, json.dumps(data["stage"], sort_keys=True)]
-            told += [_content_key(path) for path in _files_of(self.chain, data)]
+            stages = self.chain.to_dict()["stage"]
+            told[2:] = [json.dumps(stages, sort_keys=True), *map(content_key, files_of(stages))]
+            if stages:
+                told.append(code_key())
         return hashlib.blake2b("\x1f".join(told).encode(), digest_size=12).hexdigest()
 
 
@@ -266,25 +267,3 @@ def _is_file(text: str) -> bool:
 
 def _stages(text: str) -> list[str]:
     return [part.strip() for part in text.split("|") if part.strip()]
-
-
-def _files_of(chain: Chain, data: object) -> list[Path]:
-    """Everything on disk that decides what the chain does: its plugins' packages, and files named in settings."""
-    reg = registry()
-    found: set[Path] = set()
-    for stage in chain.stages:
-        package = importlib.util.find_spec(type(stage).__module__.partition(".")[0])
-        if package is not None and package.origin and reg.name_of(type(stage)):
-            found.add(Path(package.origin).parent)
-    texts = re.findall(r'"([^"]+)"', json.dumps(data))
-    found |= {Path(text) for text in texts if "/" in text and Path(text).exists()}
-    return sorted(found)
-
-
-def _content_key(path: Path) -> str:
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    digest = hashlib.blake2b(digest_size=12)
-    for file in files:
-        if "__pycache__" not in file.parts:
-            digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()

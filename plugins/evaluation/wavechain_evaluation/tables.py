@@ -70,6 +70,8 @@ def notes(found: Mapping[str, Any]) -> list[str]:
     lines = [f"{name} is left out: {reason}" for name, reason in found["missing"].items()]
     failing = [row for row in found["rows"] if row["failed"]]
     lines += [f"{row['name']} failed {row['failed']} times, first: {row['first_failure']}" for row in failing]
+    untimed = [row for row in found["rows"] if row.get("cpu_failure")]
+    lines += [f"{row['name']} has no CPU time: {row['cpu_failure']}" for row in untimed]
     return lines
 
 
@@ -102,10 +104,16 @@ def _on_the_same(found: Mapping[str, Any], fault: str, group: str, metric: str) 
         told = rows.get(name, {}).get(metric)
         if told is None or told["n"] == told["of"]:
             continue
-        same = [each for each in scores if metric in each.get(name, {})]
-        reached = {row: [each[row][metric] for each in same if metric in each.get(row, {})] for row in _names(found)}
+        same = [each for each in scores if _score(each, name, metric) is not None]
+        reached = {
+            row: [got for each in same if (got := _score(each, row, metric)) is not None] for row in _names(found)
+        }
         listed = ", ".join(f"{row} {median(got):.2f}" for row, got in reached.items() if len(got) == len(same))
         yield f"{metric} on those {len(same)} items of {name} alone: {listed}"
+
+
+def _score(scores: Mapping[str, Mapping[str, float | None]], row: str, metric: str) -> float | None:
+    return scores.get(row, {}).get(metric)
 
 
 def _median(told: Mapping[str, Any]) -> str:

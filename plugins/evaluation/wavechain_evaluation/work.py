@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import resource
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from wavechain.audio import Audio
 from wavechain.errors import StageError, WavechainError
+from wavechain.files import open_source
 from wavechain.output import OutputOptions
 from wavechain.registry import registry
 from wavechain.stream import Block
@@ -24,25 +28,22 @@ from wavechain_evaluation.rows import COMMAND_SECONDS, UNPROCESSED, CommandTimeo
 
 # Set before a worker starts: libraries read them once.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-SPEECH = ("speech", "voice")
 SHORT_SECONDS, LONG_SECONDS = 1.0, 20.0
+WANTED = "wanted"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All that workers need to know.
 
-    costly           names of the items that costly metrics are asked about
     examples         names of the items whose sounds are kept under *audio*
     command_seconds  what a program may take for one item
     """
 
     rows: tuple[Row, ...]
     items: Mapping[str, Item]
-    metrics: tuple[str, ...]
     seed: int = 0
     noise: Path | None = None
-    costly: frozenset[str] = frozenset()
     examples: frozenset[str] = frozenset()
     audio: Path | None = None
     command_seconds: float = COMMAND_SECONDS
@@ -50,11 +51,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One row, one fault; a program that takes folders has all items in one task."""
+    """One row, one fault; a program that takes folders has all items in one task.
+
+    items  by name, each with the metrics that are asked about it
+    """
 
     row: int
     fault: str
-    items: tuple[str, ...]
+    items: Mapping[str, Sequence[str]]
 
 
 @dataclass(slots=True)
@@ -73,6 +77,9 @@ class Outcome:
     error: str = ""
     timed_out: float = 0.0
 
+
+Cost: TypeAlias = Mapping[str, Any]
+"""``cpu_seconds_per_minute`` and ``start_cpu_seconds``, or why there are none: ``error``, ``timed_out``."""
 
 _plan: Plan | None = None
 
@@ -95,29 +102,27 @@ def work(task: Task) -> list[Outcome]:
         pairs = [_pair(task.fault, name) for name in task.items]
         sounds = [(pair.degraded, pair.sample_rate) for pair in pairs]
         repaired = restore(row, sounds, [pair.degraded for pair in pairs], plan.seed, plan.command_seconds)
-    except CommandTimeoutError as error:
-        late = plan.command_seconds
-        return [Outcome(task.row, task.fault, name, error=str(error), timed_out=late) for name in task.items]
-    except WavechainError as error:
-        return [Outcome(task.row, task.fault, name, error=str(error)) for name in task.items]
     except Exception as error:  # noqa: BLE001 - as above: a stage of somebody else's
-        said = str(StageError(f"{row.name}: unexpected {type(error).__name__}: {error}."))
-        return [Outcome(task.row, task.fault, name, error=said) for name in task.items]
+        said, late = _told(row, error), plan.command_seconds if isinstance(error, CommandTimeoutError) else 0.0
+        return [Outcome(task.row, task.fault, name, error=said, timed_out=late) for name in task.items]
     return [_measured(task, name, pair, found) for name, pair, found in zip(task.items, pairs, repaired, strict=True)]
 
 
-def cost(row_index: int, fault: str, names: Sequence[str]) -> dict[str, float]:
-    """CPU-seconds a minute of sound, and those that starting takes (programs): this process's and its children's.
+def cost(row_index: int, fault: str, names: Sequence[str]) -> Cost:
+    """CPU-seconds a minute of a channel, and those that starting takes (programs): this process's and its children's.
 
-    The difference between a long and a short sound is taken, so that starting does not count as work. Where a program
-    takes longer than it may, the only figure is ``timed_out``, as in `Outcome`.
+    The difference between a long and a short sound is taken, so that starting does not count as work. They have the
+    channels of the first recording: some stages take stereo alone. Where the row fails on them there is no figure but
+    its ``error``, and ``timed_out`` as in `Outcome`.
     """
     plan = plan_of_this_worker()
     row = plan.rows[row_index]
     pairs = [_pair(fault, name) for name in names]
     rate = pairs[0].sample_rate
-    mono = [pair.degraded[:1] for pair in pairs if pair.sample_rate == rate]
-    long = np.ascontiguousarray(np.resize(np.concatenate(mono, axis=-1), (1, int(LONG_SECONDS * rate))))
+    channels = pairs[0].degraded.shape[0]
+    alike = [pair.degraded for pair in pairs if (pair.sample_rate, pair.degraded.shape[0]) == (rate, channels)]
+    frames, sound = int(LONG_SECONDS * rate), np.concatenate(alike, axis=-1)
+    long = np.ascontiguousarray(np.tile(sound, math.ceil(frames / sound.shape[-1]))[:, :frames])
     short = np.ascontiguousarray(long[:, : int(SHORT_SECONDS * rate)])
 
     def seconds(sound: Block) -> float:
@@ -125,13 +130,14 @@ def cost(row_index: int, fault: str, names: Sequence[str]) -> dict[str, float]:
         restore(row, [(sound, rate)], [sound], plan.seed, plan.command_seconds)
         return _cpu_seconds() - before
 
-    if not row.outside:
-        seconds(short)  # imports and caches
     try:
+        if not row.outside:
+            seconds(short)  # imports and caches
         starting, whole = seconds(short), seconds(long)
-    except CommandTimeoutError:
-        return {"timed_out": plan.command_seconds}
-    a_minute = max(0.0, whole - starting) * 60 / (LONG_SECONDS - SHORT_SECONDS)
+    except Exception as error:  # noqa: BLE001 - as in `work`
+        late = {"timed_out": plan.command_seconds} if isinstance(error, CommandTimeoutError) else {}
+        return {"error": _told(row, error), **late}
+    a_minute = max(0.0, whole - starting) * 60 / (LONG_SECONDS - SHORT_SECONDS) / channels
     return {"cpu_seconds_per_minute": round(a_minute, 4), "start_cpu_seconds": round(starting, 4)}
 
 
@@ -155,12 +161,8 @@ def _measured(task: Task, name: str, pair: Pair, found: Repaired) -> Outcome:
     matched = found.waveform
     if row.outside:
         matched = matched * np.float32(matching_gain(pair.wanted, matched))
-    for metric_name in plan.metrics:
+    for metric_name in task.items[name]:
         metric = _metric(metric_name)
-        if metric.content == "speech" and plan.items[name].content not in SPEECH:
-            continue
-        if getattr(metric, "costly", False) and name not in plan.costly:
-            continue
         estimate = found.waveform if getattr(metric, "keeps_level", False) else matched
         value = metric(pair.wanted, estimate, pair.sample_rate)
         outcome.scores[metric_name] = round(value, 6) if np.isfinite(value) else None
@@ -168,7 +170,7 @@ def _measured(task: Task, name: str, pair: Pair, found: Repaired) -> Outcome:
         folder = plan.audio / task.fault
         keep(folder / sound_name(name, row.name), matched, pair.sample_rate)
         if row.name == UNPROCESSED:
-            keep(folder / sound_name(name, "wanted"), pair.wanted, pair.sample_rate)
+            keep(folder / sound_name(name, WANTED), pair.wanted, pair.sample_rate)
     return outcome
 
 
@@ -176,8 +178,13 @@ def _measured(task: Task, name: str, pair: Pair, found: Repaired) -> Outcome:
 def _pair(fault: str, name: str) -> Pair:
     plan = plan_of_this_worker()
     item = plan.items[name]
-    noises = () if item.degraded is not None else _noises(Audio.read(item.path).sample_rate)
+    noises = () if item.degraded is not None else _noises(_sample_rate(item.path))
     return make_pair(fault, item, plan.seed, noises)
+
+
+def _sample_rate(path: Path) -> int:
+    with open_source(path) as source:
+        return source.spec.sample_rate
 
 
 @lru_cache(maxsize=4)
@@ -196,8 +203,17 @@ def _cpu_seconds() -> float:
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
+def _told(row: Row, error: Exception) -> str:
+    """In one line, whatever it is."""
+    if isinstance(error, WavechainError):
+        return str(error)
+    return str(StageError(f"{row.name}: unexpected {type(error).__name__}: {error}."))
+
+
 def _slug(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "_"
+    """A name for a file; what could not stay as it is has a mark of its own, so that no two texts share a name."""
+    slug = re.sub(r"[^\w.-]+", "-", text).strip("-.")
+    return slug if slug == text else f"{slug}-{zlib.crc32(text.encode()):08x}".lstrip("-")
 
 
 def with_one_thread(call: Callable[[], None]) -> None:

@@ -38,7 +38,7 @@ class LogSpectralDistance(Metric):
 
     def __call__(self, reference: Block, estimate: Block, sample_rate: int) -> float:
         first = math.ceil(self.lowest_hz / sample_rate * _WINDOW)
-        if first > _WINDOW // 2 or not np.any(reference):
+        if first >= _WINDOW // 2 or not np.any(reference):
             return math.nan
         gain = np.float32(matching_gain(reference, estimate))
         wanted, found = (_powers(waveform, _WINDOW, _HOP) for waveform in (reference, estimate * gain))

@@ -13,12 +13,15 @@ from wavechain.testing.promises import PROMISES
 
 # (heading, what it says, its checks, those that were listed before)
 GROUPS: tuple[tuple[str, str, checks.Checks, checks.Checks], ...] = (
-    ("The settings of any stage", "Part of every contract but `PluginContract`.", checks.SETTINGS_CHECKS, {}),
+    ("The settings of any stage", "Part of every contract but the last three.", checks.SETTINGS_CHECKS, {}),
     ("EffectContract", "The settings, and:", checks.STREAM_CHECKS, checks.SETTINGS_CHECKS),
     ("FeatureTransformContract", "All of `EffectContract`, and:", checks.TRANSFORM_CHECKS, checks.STREAM_CHECKS),
     ("ModelContract", "All of `EffectContract`, and:", checks.MODEL_CHECKS, checks.STREAM_CHECKS),
     ("LoaderContract", "The settings, and:", checks.LOADER_CHECKS, checks.SETTINGS_CHECKS),
     ("WriterContract", "The settings, and:", checks.WRITER_CHECKS, checks.SETTINGS_CHECKS),
+    ("A recipe or a degradation", "Part of both contracts.", checks.PART_CHECKS, {}),
+    ("RecipeContract", "The settings, and:", checks.RECIPE_CHECKS, checks.PART_CHECKS),
+    ("DegradationContract", "The settings, and:", checks.DEGRADATION_CHECKS, checks.PART_CHECKS),
     ("PluginContract", "For the plugin as a whole:", checks.PLUGIN_CHECKS, {}),
 )
 

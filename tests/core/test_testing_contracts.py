@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from wavechain import Effect, Processor, Spec, param, pointwise
-from wavechain.testing import EffectContract, LoaderContract, PluginContract, WriterContract, checks
+from wavechain.testing import (
+    DegradationContract,
+    EffectContract,
+    LoaderContract,
+    PluginContract,
+    RecipeContract,
+    WriterContract,
+    checks,
+)
 from wavechain.testing.contract import ContractError
 from wavechain.testing.promises import PROMISES
 
@@ -44,6 +52,7 @@ def test_there_is_a_test_for_every_promise():
 def test_every_check_is_about_a_promise_and_every_promise_is_checked():
     lists = (checks.STREAM_CHECKS, checks.TRANSFORM_CHECKS, checks.MODEL_CHECKS)
     lists = (*lists, checks.LOADER_CHECKS, checks.WRITER_CHECKS, checks.PLUGIN_CHECKS)
+    lists = (*lists, checks.RECIPE_CHECKS, checks.DEGRADATION_CHECKS)
     assert {promise for each in lists for promise in each} == set(PROMISES)
 
 
@@ -77,6 +86,8 @@ def test_what_is_missing_is_asked_for():
     assert "is not a Chainable object" in refusal(stage=Quieter)
     assert "is not a Loader object" in refusal(LoaderContract)
     assert "is not a Writer object" in refusal(WriterContract, suffix=".wav")
+    assert "is not a Recipe object" in refusal(RecipeContract)
+    assert "is not a Degradation object" in refusal(DegradationContract)
     assert "names no plugin" in refusal(PluginContract)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import runpy
 import sys
 
 import numpy as np
@@ -54,6 +55,14 @@ def test_the_plugin_on_the_page_trains_by_its_name(humless, run, recordings, tmp
     # Two convolutions of 65 taps, from 1 channel to 8 and back, at each of 16 000 samples a second.
     assert f"{2 * 65 * 8 * 16_000 / 1e6:.1f}" in explained
     assert "judge: judge; repair: net" in explained
+
+
+def test_the_recipe_and_the_degradation_on_the_page_keep_their_promises(humless, tmp_path):
+    page = runpy.run_path(str(humless / "tests" / "test_humless.py"))
+    for name in ("TestHumless", "TestFadingHum"):
+        outcomes = [outcome for _, outcome in page[name].examined(tmp_path / name)]
+        assert [outcome.text for outcome in outcomes if outcome.state == "broken"] == []
+        assert sum(outcome.state == "kept" for outcome in outcomes) >= 9
 
 
 def test_the_parts_on_the_page_do_what_they_say(humless):

@@ -98,13 +98,14 @@ SETTINGS: dict[str, list[str]] = {
     "transforms.spectral-contrast": ["n_bands=4", "n_bands=3,n_fft=4096,quantile=0.1"],
     "transforms.istft": [""],
     "transforms.spectral-gate": ["", "smooth_hz=0,smooth_seconds=0"],
+    "transforms.late-reverb": ["", "decay_seconds=3,early_seconds=0.1,reduction_db=40"],
 }
 # These need what a test cannot bring along in one line, or stand in no chain: their own plugin's tests check them.
 ELSEWHERE = {"pedalboard.convolution", "pedalboard.plugin-host", "trainer.training"}
 # One network serves all of these: `denoise` stands for them where time is short.
 NEURAL = ("declick", "declip", "dehum", "extend-bandwidth", "repair", "repair-dropouts")
 SLOW = {f"gan-repair.{name}" for name in NEURAL}
-AFTER_STFT = {"core.inverse", "transforms.istft", "transforms.spectral-gate"}
+AFTER_STFT = {"core.inverse", "transforms.istft", "transforms.spectral-gate", "transforms.late-reverb"}
 
 NATIVE = "The native code clips NaN away; the core refuses NaN before it gets there."
 LAST_HOP = "The features do not say where in their last hop the sound ended: up to a hop of silence follows."

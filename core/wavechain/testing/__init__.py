@@ -19,16 +19,19 @@ from wavechain.testing.streaming import in_blocks, latency_of, streamed
 
 if TYPE_CHECKING:
     from wavechain.testing.contracts import (
+        DegradationContract,
         EffectContract,
         FeatureTransformContract,
         LoaderContract,
         ModelContract,
         PluginContract,
+        RecipeContract,
         WriterContract,
     )
     from wavechain.testing.fakes import FakeFile, FakeFiles
 
 __all__ = [
+    "DegradationContract",
     "EffectContract",
     "FakeFile",
     "FakeFiles",
@@ -36,6 +39,7 @@ __all__ = [
     "LoaderContract",
     "ModelContract",
     "PluginContract",
+    "RecipeContract",
     "WriterContract",
     "chirp",
     "impulse",

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 from wavechain.audio import Audio
 from wavechain.output import OutputOptions
+from wavechain.recipes import Degradation, Recipe
 from wavechain.stages import Chainable, FeatureTransform, Loader, Model, Stage, Writer
 from wavechain.testing import checks
 from wavechain.testing.contract import Contract, ContractError
@@ -152,6 +153,26 @@ class WriterContract(_StageContract):
 
     def _subject(self, case: Writer, folder: Path) -> WriterSubject:
         return WriterSubject(case, self.suffix, folder, self.output, self.read_back, self.tolerance, self.examples)
+
+
+class RecipeContract(_StageContract):
+    """For a Recipe. Give it the smallest networks and the shortest clips that it takes: it is tried many times."""
+
+    _checks = checks.RECIPE_CHECKS
+    _interface = Recipe
+
+    def _subject(self, case: Recipe, folder: Path) -> checks.RecipeSubject:
+        return checks.RecipeSubject(case)
+
+
+class DegradationContract(_StageContract):
+    """For a Degradation, which training and benches draw from."""
+
+    _checks = checks.DEGRADATION_CHECKS
+    _interface = Degradation
+
+    def _subject(self, case: Degradation, folder: Path) -> checks.DegradationSubject:
+        return checks.DegradationSubject(case)
 
 
 class PluginContract(Contract):

@@ -213,6 +213,63 @@ PROMISES: dict[str, tuple[str, str]] = {
         "a place that cannot be written to is refused with UnwritableError or OSError",
         "let OSError pass, and raise UnwritableError for errors of the encoder.",
     ),
+    # -- recipes and degradations
+    "settings-round-trip": (
+        "written as plain data and read back, the settings are the same",
+        "use field types that plain data can hold; let no validator change what it has changed before.",
+    ),
+    "clips-can-be-cut": (
+        "sample_rate is a whole number of Hz, and a clip of crop_seconds has at least one frame",
+        "return int and float, computed from the settings alone.",
+    ),
+    "networks-from-the-seed": (
+        "networks() gives torch modules by name, and draws their weights from torch's generator alone",
+        "leave the weights to torch.nn.init or torch.randn; no generator of its own, no NumPy.",
+    ),
+    "turns-name-networks": (
+        "every step has a turn, turns move networks that there are, and every network is moved in some turn",
+        'Turn("judge", ("judge",)) with names out of networks(); make no network that nobody trains.',
+    ),
+    "phases-ascend": (
+        "the first phase begins at step 0, and the others one after another before the last step is done",
+        "Phase(0, ...) first; compute the others from *steps*.",
+    ),
+    "batch-in-form": (
+        "prepare() gives NumPy arrays with the batch first, of finite float32 or of whole numbers",
+        "np.stack(...).astype(np.float32); float64 creeps in through NumPy's generators.",
+    ),
+    "chance-from-the-generators": (
+        "the same generators give the same arrays, others give others: a resumed run hears what an unbroken one would",
+        "draw every random number from the generator that is handed in; seed no other with a part of it.",
+    ),
+    "loss-is-finite": (
+        "loss() gives finite scalars by name, at least one of them with a name that does not begin with _",
+        "return torch tensors, averaged: .mean(); guard divisions, logarithms and roots.",
+    ),
+    "loss-moves-its-networks": (
+        "the loss of a turn has a finite gradient, not 0 everywhere, in each network of that turn",
+        "look for .detach(), no_grad() and .item() between network and loss; name in the turn what it trains.",
+    ),
+    "loss-repeats": (
+        "the same batch, weights and torch generator give the same loss",
+        "keep no state on the recipe; let chance inside loss() be torch's.",
+    ),
+    "figures-are-finite": (
+        "evaluate() gives finite numbers by name",
+        "float(...) each of them; leave out a figure that the batch does not allow.",
+    ),
+    "preview-is-sound": (
+        "preview() gives finite float32 blocks (channels, frames) by name",
+        "sound[0].cpu().numpy(): the first item of the batch, with its channels.",
+    ),
+    "worsened-keeps-shape": (
+        "at 8 to 96 kHz, mono and stereo, and however short the clip, both sounds are float32 and of its shape",
+        "cut or pad at the end to what came in; .astype(np.float32).",
+    ),
+    "wanted-as-declared": (
+        "what is wanted is the clip itself, or the class says changes_wanted = True",
+        "return worsened, waveform; where not all is to be undone, changes_wanted: ClassVar[bool] = True.",
+    ),
     # -- plugins
     "registers": (
         "the entry module has one hook, which registers without error",

@@ -1,4 +1,4 @@
-"""What a check is given: a stage with the signals it is tried on, or a loader or writer with its files."""
+"""What a check is given: a stage with the signals it is tried on, a loader or writer with its files, a part."""
 
 from __future__ import annotations
 
@@ -216,6 +216,20 @@ class WriterSubject:
     read_back: Callable[[Path], Audio] = Audio.read
     tolerance: float = 2.0**-15
     examples: int = 8
+
+    @property
+    def who(self) -> str:
+        return repr(self.stage)
+
+    def broken(self, promise: str, *facts: str) -> BrokenPromise:
+        return BrokenPromise(promise, facts, who=self.who)
+
+
+@dataclass(eq=False)
+class PartSubject:
+    """A part that a recipe asks for by name, or a recipe."""
+
+    stage: Stage
 
     @property
     def who(self) -> str:

@@ -47,6 +47,12 @@ def prepared(**settings):
     return recipe.prepare(clips, rngs, Surroundings())
 
 
+def test_a_network_that_cannot_be_built_is_refused():
+    with pytest.raises(ParameterError, match=r"network: settings: .*do not all lie between 0 and n_fft / 2 = 256"):
+        RepairRecipe(network={"n_fft": 512})
+    RepairRecipe(network={"n_fft": 512, "copies": [48, 96]})
+
+
 @pytest.mark.parametrize("faults", [{}, {"clicks": {"weight": 0}}, {"clicks": {"weight": -1}}, {"add-noise": {}}])
 def test_faults_that_cannot_be_drawn_are_refused(faults):
     with pytest.raises(ParameterError, match="no fault 'add-noise'" if "add-noise" in faults else "weights of faults"):

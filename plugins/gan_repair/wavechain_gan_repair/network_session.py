@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from pydantic import ValidationError
 
-from wavechain.errors import MissingDependencyError, UnreadableError
+from wavechain.errors import MissingDependencyError, ParameterError, UnreadableError
 from wavechain.models import ModelFolder, load_network, open_model
 from wavechain.registry.specs import is_installed
 from wavechain.stream import Block
 from wavechain_gan_repair.faults import FAULTS
-from wavechain_gan_repair.settings import SIZES, RepairNetSettings, bands
+from wavechain_gan_repair.settings import SIZES, RepairNetSettings, bands, checked
 
 GRAPH = "repairnet.onnx"
 HOPS = 64
@@ -34,13 +33,9 @@ class NetworkSession(Protocol):
 def settings_of(model: ModelFolder) -> RepairNetSettings:
     """Raises UnreadableError where the model's settings are none of this family's."""
     try:
-        return RepairNetSettings.model_validate(model.settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UnreadableError(
-            f"{model.path}: config.json: setting {place}: {first['msg']}.", hint="copy the model's folder again."
-        ) from error
+        return checked(model.settings, f"{model.path}: config.json")
+    except ParameterError as error:
+        raise UnreadableError(error.message, hint="copy the model's folder again.") from error
 
 
 def open_session(model: ModelFolder, channels: int, backend: Backend) -> NetworkSession:

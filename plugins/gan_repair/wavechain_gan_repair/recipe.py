@@ -31,7 +31,7 @@ from wavechain.stream import Block
 from wavechain_gan_repair.classical import MENDS, installed
 from wavechain_gan_repair.faults import FAULTS
 from wavechain_gan_repair.network import RepairNet, compress
-from wavechain_gan_repair.settings import RepairNetSettings
+from wavechain_gan_repair.settings import RepairNetSettings, checked
 
 WORTH_IT = 0.9  # a repair that takes away less than a tenth of the error is not
 WORTH_SECONDS = 0.5
@@ -46,7 +46,7 @@ DEGRADATIONS = {"noise": "add-noise"} | {name: name for name in FAULTS if name !
 class RepairRecipe(Recipe):
     rate_hz: int = param(44_100, unit="Hz", ge=8_000, le=96_000, help="The rate the network works at.")
     clip_seconds: float = param(2.0, unit="s", gt=0.1, le=60, help="Length of a training clip.")
-    network: dict[str, Any] = Field(default_factory=dict, description="Settings of repairnet: size, n_fft …")
+    network: dict[str, Any] = Field(default_factory=dict, description="Settings of repairnet, such as size and n_fft.")
     faults: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: dict[str, dict[str, Any]]({name: {} for name in FAULTS}),
         description="Which faults are taught, each with `weight` (how often) and the settings of its degradation.",
@@ -74,6 +74,12 @@ class RepairRecipe(Recipe):
     discriminator: str = param("complex-multi-band", help="Who tells clean from repaired.")
     discriminator_settings: dict[str, Any] = Field(default_factory=dict, description="Its settings.")
     discriminator_seconds: float = param(0.5, unit="s", gt=0, help="How much of a clip it hears.")
+
+    @field_validator("network")
+    @classmethod
+    def _buildable(cls, network: dict[str, Any]) -> dict[str, Any]:
+        checked(network, "repair: network")
+        return network
 
     @field_validator("faults")
     @classmethod

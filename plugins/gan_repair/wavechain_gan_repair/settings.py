@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from wavechain.errors import ParameterError
 
 SIZES: dict[str, dict[str, int]] = {
     "xs": {"width": 32, "hidden": 64, "layers": 2},
@@ -27,10 +30,26 @@ class RepairNetSettings(BaseModel):
     lookahead: int = Field(3, ge=0, le=64)
     copies: tuple[int, ...] = (192, 384)  # bins by which the spectrum is shifted up
 
+    @model_validator(mode="after")
+    def _copies_have_a_place(self) -> RepairNetSettings:
+        if any(not 0 < copy < self.bins for copy in self.copies):
+            raise ValueError(f"copies = {list(self.copies)} do not all lie between 0 and n_fft / 2 = {self.bins}")
+        return self
+
     @property
     def bins(self) -> int:
         """Of the spectra, without the last."""
         return self.n_fft // 2
+
+
+def checked(settings: Mapping[str, Any], whose: str) -> RepairNetSettings:
+    """Raises ParameterError, one line that begins with *whose*."""
+    try:
+        return RepairNetSettings.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = " ".join(["setting", *map(str, first["loc"])]) if first["loc"] else "settings"
+        raise ParameterError(f"{whose}: {place}: {first['msg']}.", hint="the settings of repairnet.") from error
 
 
 def split(bins: int) -> tuple[tuple[int, int], ...]:

@@ -27,3 +27,8 @@ def wavechain_register(register: Register) -> None:
         summary="Lowers steady noise with a spectral gate, without a network.",
         path="wavechain_restoration:presets/denoise-classical.toml",
     )
+    register.preset(
+        "dereverb-classical",
+        summary="Lowers the tail of a room behind each sound, without a network.",
+        path="wavechain_restoration:presets/dereverb-classical.toml",
+    )

@@ -35,7 +35,7 @@ class Net(nn.Module):
 
 class Toy(Recipe):
     width: int = param(4, ge=1, help="Channels inside.")
-    rate_hz: int = param(8_000, help="The rate.")
+    rate_hz: int = param(8_000, unit="Hz", help="The rate.")
 
     sample_rate = property(lambda self: self.rate_hz)
     crop_seconds = property(lambda self: 0.05)

@@ -23,7 +23,8 @@ TRANSFORMS = {
 @hookimpl
 def wavechain_register(register: Register) -> None:
     register.plugin(
-        summary="Spectra, mel bands, cepstra, constant Q and spectral contrast, ways back, and noise reduction between."
+        summary="Spectra, mel bands, cepstra, constant Q and spectral contrast, ways back, and reduction of noise and "
+        "reverb between."
     )
     for name, (target, summary) in TRANSFORMS.items():
         register.stage(name, kind="transform", summary=summary, target=f"wavechain_transforms.{target}")
@@ -32,4 +33,10 @@ def wavechain_register(register: Register) -> None:
         kind="effect",
         summary="Lowers steady noise wherever nothing rises above it; between stft and inverse.",
         target="wavechain_transforms.spectral_gate:SpectralGate",
+    )
+    register.stage(
+        "late-reverb",
+        kind="effect",
+        summary="Lowers the tail that a room leaves behind each sound; between stft and inverse.",
+        target="wavechain_transforms.late_reverb:LateReverb",
     )

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from wavechain.errors import MissingDependencyError
 from wavechain.testing.checks import (
+    degradations,
     features,
     form,
     isolation,
@@ -20,13 +21,16 @@ from wavechain.testing.checks import (
     memory,
     neural,
     plugin,
+    recipes,
     settings,
     sound,
     threads,
     timing,
     writing,
 )
+from wavechain.testing.checks.degradations import DegradationSubject
 from wavechain.testing.checks.plugin import PluginSubject
+from wavechain.testing.checks.recipes import RecipeSubject
 from wavechain.testing.playing import Crashed, Refused
 from wavechain.testing.promises import BrokenPromise, NotApplicable
 
@@ -134,6 +138,42 @@ WRITER_CHECKS: Checks = {
     ),
 }
 
+PART_CHECKS: Checks = _named(
+    settings.parameters_documented,
+    settings.settings_frozen,
+    settings.pickles,
+    settings.settings_round_trip,
+)
+
+RECIPE_CHECKS: Checks = {
+    **PART_CHECKS,
+    **_named(
+        recipes.clips_can_be_cut,
+        recipes.networks_from_the_seed,
+        recipes.turns_name_networks,
+        recipes.phases_ascend,
+        recipes.batch_in_form,
+        recipes.chance_from_the_generators,
+        recipes.input_untouched,
+        recipes.loss_is_finite,
+        recipes.loss_moves_its_networks,
+        recipes.loss_repeats,
+        recipes.figures_are_finite,
+        recipes.preview_is_sound,
+    ),
+}
+
+DEGRADATION_CHECKS: Checks = {
+    **PART_CHECKS,
+    **_named(
+        degradations.worsened_keeps_shape,
+        degradations.finite_output,
+        degradations.chance_from_the_generators,
+        degradations.input_untouched,
+        degradations.wanted_as_declared,
+    ),
+}
+
 PLUGIN_CHECKS: Checks = _named(
     plugin.registers,
     plugin.entry_module_light,
@@ -147,17 +187,22 @@ PLUGIN_CHECKS: Checks = _named(
 )
 
 __all__ = [
+    "DEGRADATION_CHECKS",
     "LOADER_CHECKS",
     "MODEL_CHECKS",
+    "PART_CHECKS",
     "PLUGIN_CHECKS",
+    "RECIPE_CHECKS",
     "SETTINGS_CHECKS",
     "STREAM_CHECKS",
     "TRANSFORM_CHECKS",
     "WRITER_CHECKS",
     "Check",
     "Checks",
+    "DegradationSubject",
     "Outcome",
     "PluginSubject",
+    "RecipeSubject",
     "examine",
     "judge",
 ]

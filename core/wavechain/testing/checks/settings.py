@@ -134,6 +134,18 @@ def toml_round_trip(subject: HasStage) -> None:
         raise BrokenPromise("toml-round-trip", facts, who=subject.who)
 
 
+def settings_round_trip(subject: HasStage) -> None:
+    plain = subject.stage.model_dump(mode="json")
+    try:
+        back = type(subject.stage)(**plain)
+    except (WavechainError, TypeError, ValueError) as error:
+        facts = [f"{type(error).__name__}: {error}", f"As plain data: {plain!r}"]
+        raise BrokenPromise("settings-round-trip", facts, who=subject.who) from None
+    if back != subject.stage:
+        facts = [f"What comes back is {back!r}.", f"As plain data: {plain!r}"]
+        raise BrokenPromise("settings-round-trip", facts, who=subject.who)
+
+
 def schema_fault(cls: type[BaseModel]) -> str:
     """What is wrong with the JSON Schema of a stage's settings, or nothing."""
     try:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wavechain.errors import OutputExistsError, UnreadableError, UnwritableError
+from wavechain.errors import ChainError, OutputExistsError, UnreadableError, UnwritableError
 from wavechain.lastmile import unwritable
 from wavechain.registry import registry
 from wavechain.registry.register import is_name
@@ -78,14 +78,20 @@ class ModelFolder:
 
 
 def find_model(name: str | Path) -> ModelFolder:
-    """The model of that name (some plugin brings it), or in that folder.
+    """The model of that name (some plugin brings it), or else in that folder.
 
     Raises  ChainError for an unknown name, UnreadableError for a folder that holds no whole model
     """
     path = Path(name)
-    if path.is_dir() or os.sep in str(name) or "/" in str(name):
+    if os.sep in str(name) or "/" in str(name):
         return open_model(path)
-    return open_model(registry().model(str(name)).folder)
+    try:
+        folder = registry().model(str(name)).folder
+    except ChainError:
+        folder = path
+        if not path.is_dir():
+            raise
+    return open_model(folder)
 
 
 def open_model(folder: Path) -> ModelFolder:

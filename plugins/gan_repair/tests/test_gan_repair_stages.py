@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wavechain import Audio
-from wavechain.errors import SpecMismatchError, UnreadableError
+from wavechain.errors import ParameterError, SpecMismatchError, UnreadableError
 from wavechain.models import find_model
 from wavechain.stream import Spec
 from wavechain.testing import music, noise, streamed, tone
@@ -248,7 +248,7 @@ class Silencing:
         return np.zeros_like(spectra[:, :, :hops]), logits
 
 
-def repairing_with(session, *, doubting: bool):
+def repairing_with(session, *, doubting: bool, beside: bool = False):
     return Repairing(
         Spec.audio(RATE, 2),
         session,
@@ -259,7 +259,7 @@ def repairing_with(session, *, doubting: bool):
         amount=1.0,
         bins=slice(0, 1024),
         doubting=doubting,
-        beside=False,
+        beside=beside,
         highs="never",
     )
 
@@ -274,6 +274,40 @@ def test_a_repair_that_the_network_thinks_little_of_is_not_made():
     before, left, report = after(-9, doubting=True)
     np.testing.assert_array_equal(left, before)
     assert report["left_alone"]
+
+
+def test_after_something_was_mended_it_must_be_surer():
+    before = noisy().waveform
+    for belief, expected in ((0.65, 0.75), (0.95, 1.0)):
+        changed = []
+        for mended in (np.zeros_like(before), 0.01 * before):
+            repairing = repairing_with(Silencing(np.log(belief / (1 - belief))), doubting=True, beside=True)
+            left = repairing.process(np.concatenate([before, mended]))
+            left = np.concatenate([left, repairing.flush()], axis=1)
+            changed.append(np.abs(left - before).max() / np.abs(before).max())
+        assert changed[0] == pytest.approx(expected, abs=0.05)
+        assert changed[1] == pytest.approx(0.0 if belief < 0.7 else 1.0, abs=0.05)
+
+
+def test_highs_alone_leave_what_is_there_as_it_was():
+    hissing = noisy()
+    after = ExtendBandwidth()(hissing).waveform
+    change = np.square(after - hissing.waveform).sum() / np.square(hissing.waveform).sum()
+    assert 10 * np.log10(change + 1e-12) < -30
+
+
+def test_a_range_with_nothing_in_it_is_refused():
+    with pytest.raises(ParameterError, match="nothing is left to repair"):
+        Repair(preserve_below_hz=5_000, preserve_above_hz=100)
+
+
+def test_a_folder_called_like_a_model_does_not_hide_it(tmp_path, monkeypatch):
+    (tmp_path / "repairnet").mkdir()
+    shipped = find_model("repairnet").path
+    monkeypatch.chdir(tmp_path)
+    assert find_model("repairnet").path == shipped
+    shutil.copytree(shipped, tmp_path / "mine")
+    assert find_model("mine").path.resolve() == tmp_path / "mine"
 
 
 def test_a_repair_that_it_thinks_much_of_is():

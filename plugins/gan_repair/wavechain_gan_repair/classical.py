@@ -85,7 +85,7 @@ class Classical(Processor):
         said: dict[str, Any] = {}
         for name, part in self._parts.items():
             if each := dict(part.report):
-                if warning := each.pop("warning", None):
+                if (warning := each.pop("warning", None)) and self._amount == 1:
                     said["warning"] = warning
                 said[name] = each
         if self._power[1] > 0:
@@ -171,4 +171,5 @@ class Removed(Processor):
 
     @property
     def report(self) -> dict[str, Any]:
-        return self._inner.report
+        """Without warnings: they are of the sound that is not given out."""
+        return {name: value for name, value in self._inner.report.items() if name != "warning"}

@@ -7,6 +7,8 @@ the windows leak into it.
     belief   the network's own probability that its repair is worth it, averaged over the last second; below
              `BELIEF[0]` nothing is changed, above `BELIEF[1]` everything, in between a part. In the first stretch its
              mean counts as the past. Who names the fault does not ask for it (`doubting`): then all is changed.
+    mended   once something was mended, most likely that was the fault, and there is more to spoil than to gain: from
+             then on `BELIEF_AFTER_MENDING` holds instead
     highs    what is missing at the top is not a matter of taking away: it has a belief, and a method, of its own
     image    channels are heard by the network one by one, which would let a stereo image wander. What it does to all
              of them together (the least-squares gain of a bin over the channels) is done to each; only what it *adds*
@@ -28,6 +30,7 @@ from wavechain_gan_repair.highs import Highs
 from wavechain_gan_repair.network_session import HOPS, NetworkSession
 
 BELIEF = (0.5, 0.7)
+BELIEF_AFTER_MENDING = (0.7, 0.9)
 BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
 
@@ -66,6 +69,7 @@ class Repairing(Processor):
         self._doubting = doubting
         self._forget = float(np.exp(-hop_length / float(spec.rate) / BELIEF_SECONDS))
         self._belief: float | None = None
+        self._bounds = BELIEF
         self._heard = np.zeros(len(FAULTS))
         self._columns_heard = 0
         self._power = np.zeros(2)  # of what came in, of what was changed
@@ -81,12 +85,15 @@ class Repairing(Processor):
 
     def _repair(self, heard: Block) -> Block:
         spectra, mended = heard[: self.spec.channels], heard[self.spec.channels :]
+        if np.any(mended):
+            self._bounds = BELIEF_AFTER_MENDING
         here = spectra[:, :, :HOPS]
         repaired, logits = self._session(spectra, mended if len(mended) else np.zeros_like(spectra), self._hint)
         chances = 1 / (1 + np.exp(-logits[:, : self._columns.inside].astype(np.float64)))
         self._heard += chances[..., : len(FAULTS)].mean(axis=0).sum(axis=0)
         self._columns_heard += chances.shape[1]
-        change = together(here, repaired) - here
+        # Who asks for the highs alone gets nothing else.
+        change = np.zeros_like(here) if self._highs_always else together(here, repaired) - here
         lost = self._lost_highs(chances)
         change *= self._open(chances)[:, None]
         if self._highs is not None and lost > 0:
@@ -107,7 +114,8 @@ class Repairing(Processor):
             belief = self._forget * belief + (1 - self._forget) * float(chance)
             beliefs[column:] = belief
         self._belief = belief
-        return np.clip((beliefs - BELIEF[0]) / (BELIEF[1] - BELIEF[0]), 0, 1).astype(np.float32)
+        low, high = self._bounds
+        return np.clip((beliefs - low) / (high - low), 0, 1).astype(np.float32)
 
     def _lost_highs(self, chances: NDArray[np.float64]) -> float:
         """How sure the detector is that highs are missing in this stretch: 0 to 1, as in `_open`."""
@@ -134,7 +142,7 @@ class Repairing(Processor):
         if self._power[1] > 0:
             said["removed_db"] = round(float(10 * np.log10(self._power[1] / self._power[0])), 1)
         else:
-            said["left_alone"] = "no damage was heard"
+            said["left_alone"] = "no damage was heard" if self._amount > 0 else "its amount is 0"
         return said
 
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import model_validator
 
-from wavechain.errors import SpecMismatchError
+from wavechain.errors import ParameterError, SpecMismatchError
 from wavechain.models import ModelFolder, find_model
 from wavechain.params import param
 from wavechain.processors import Pending, Processor, join
@@ -52,6 +53,16 @@ class NeuralRepair(Model):
     told: ClassVar[tuple[str, ...]] = ()
     first: ClassVar[tuple[str, ...]] = ()
     highs: ClassVar[Literal["never", "believed", "always"]] = "never"
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> NeuralRepair:
+        if self.preserve_below_hz >= self.preserve_above_hz:
+            raise ParameterError(
+                f"{self.stage_name()}: nothing is left to repair above preserve_below_hz = {self.preserve_below_hz:g} "
+                f"and below preserve_above_hz = {self.preserve_above_hz:g}.",
+                hint="the lower one first.",
+            )
+        return self
 
     def open(self, spec: Spec) -> Processor:
         model = find_model(self.model)

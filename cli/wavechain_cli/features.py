@@ -102,8 +102,10 @@ def _pictures(request: Request, jobs: Sequence[Job]) -> list[Path | None]:
     elif target.suffix and not target.is_dir():
         raise UsageError(f"{target} is one picture, and there are several files.", hint="--plot FOLDER.")
     else:
-        target.mkdir(parents=True, exist_ok=True)
-        found = [target / f"{job.source.name}.png" for job in jobs]
+        folder = str(target).replace("{", "{{").replace("}", "}}")
+        drawings = jobs_for(collect(request.files), f"{folder}/{{folder}}/{{name}}.png", None)
+        make_folders(drawings)
+        found = [drawing.output for drawing in drawings]
     for path in found:
         _check(path, jobs, request)
     return list(found)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,7 +15,7 @@ from wavechain.chain import Chain, parse_stage, replace_stages, with_output
 from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, OutputExistsError, UsageError, WavechainError
 from wavechain.lastmile import unwritable
 from wavechain.naming import Job, collect, jobs_for, make_folders, makes_folders
-from wavechain.plan import Plan, make_plan
+from wavechain.plan import Plan, make_plan, refuse_stream
 from wavechain.registry import registry
 from wavechain.run import Report, RunOptions
 from wavechain_cli.guard import complain, debugging
@@ -63,21 +63,18 @@ def run_request(request: Request, *, dry_run: bool) -> int:
         seed=request.seed,
         tail_seconds=request.tail_seconds,
         measure=request.report is not None,
-        residual=request.residual,
     )
     if dry_run:
         return _show_plans(chain, jobs, options, as_json=request.json)
     if request.json and any(str(job.output) == "-" for job in jobs):
         raise UsageError("--json and audio cannot share standard output.", hint="-o FILE, or leave out --json.")
     _refuse_existing(jobs, request.existing)
-    if request.residual is not None and len(jobs) > 1 and not request.residual.is_dir():
-        raise UsageError(
-            f"--residual {request.residual}: is no folder, and there are {len(jobs)} inputs.", hint="mkdir."
-        )
     if request.report is not None:
         _check_report(request.report, jobs, request.existing)
     if makes_folders(request.output or request.inputs[-1]):
         make_folders(jobs)
+        if request.residual is not None and request.residual.is_dir():
+            make_folders(Job(job.source, job.residual) for job in jobs if job.residual is not None)
     return _run(chain, jobs, options, request)
 
 
@@ -103,7 +100,31 @@ def _jobs(request: Request, chain: Chain) -> list[Job]:
         output = arguments.pop()
         if len(arguments) > 1 and not (output.endswith("/") or Path(output).is_dir() or "{" in output):
             raise UsageError(f"{output} is not a folder, and there are {len(arguments)} inputs.", hint=f"-o {output}/.")
-    return jobs_for(collect(arguments), output, chain.output.format)
+    jobs = jobs_for(collect(arguments), output, chain.output.format)
+    return jobs if request.residual is None else _with_residuals(jobs, output, request.residual)
+
+
+def _with_residuals(jobs: list[Job], output: str, target: Path) -> list[Job]:
+    """The jobs with their residuals: one in the file *target*, or in the folder *target* where the outputs lie below
+    theirs.
+    """
+    from wavechain.residual import identity, refuse_audio
+
+    for job in jobs:
+        refuse_stream(job.source)
+    if target.is_dir():
+        is_folder = output.endswith("/") or Path(output).is_dir()
+        root = Path(output) if is_folder else Path(output.partition("{")[0] + "x").parent
+        jobs = [replace(job, residual=target / job.output.relative_to(root)) for job in jobs]
+    elif len(jobs) > 1:
+        raise UsageError(f"--residual {target}: is no folder, and there are {len(jobs)} inputs.", hint="mkdir.")
+    else:
+        jobs = [replace(jobs[0], residual=target)]
+    audio = {identity(path) for job in jobs for path in (job.source, job.output)}
+    for job in jobs:
+        if job.residual is not None:
+            refuse_audio(job.residual, audio)
+    return jobs
 
 
 def _refuse_existing(jobs: list[Job], policy: str) -> None:
@@ -119,7 +140,7 @@ def _refuse_existing(jobs: list[Job], policy: str) -> None:
 def _check_report(report: Path, jobs: list[Job], policy: str) -> None:
     """The report must not fall on audio: neither on an input or output, nor on any file without --overwrite."""
     for job in jobs:
-        for path in (job.source, job.output):
+        for path in filter(None, (job.source, job.output, job.residual)):
             if path.absolute() == report.absolute() or (path.exists() and report.exists() and path.samefile(report)):
                 raise OutputExistsError(f"--report {report}: is one of the audio files.", hint="another name.")
     if report.is_file() and policy != "overwrite" and report.suffix not in (".json", ".jsonl"):

@@ -75,6 +75,8 @@ def _here(chain: Chain, todo: Sequence[tuple[int, Job]], options: RunOptions) ->
 
 
 def _attempt(chain: Chain, index: int, job: Job, options: RunOptions) -> Event:
+    if job.residual is not None:
+        options = replace(options, residual=job.residual)
     try:
         return Event("finished", index, job, report=execute(make_plan(chain, job.source, job.output, options)))
     except WavechainError as error:

@@ -29,10 +29,11 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to make."""
+    """One file to make, and where the residual goes that is asked for with it."""
 
     source: Path
     output: Path
+    residual: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

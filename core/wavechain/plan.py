@@ -97,6 +97,8 @@ class Plan:
 def make_plan(chain: Chain, source: Path, output: Path, options: RunOptions) -> Plan:
     """Resolve *chain* for one file. Raises before anything is written; every message names the file or the stage."""
     check_output(source, output, overwrite=options.overwrite)
+    if options.residual is not None:
+        refuse_stream(source)
     origin = open_input(source)
     return plan_origin(chain, source, output, origin, options)
 
@@ -202,6 +204,15 @@ def _check_output(source: Path, output: Path, *, overwrite: bool) -> None:
         raise UnwritableError(f"{output}: its folder {folder} does not exist.", hint=f"mkdir -p {folder}.")
     if not os.access(folder, os.W_OK):
         raise UnwritableError(f"{output}: the folder {folder} is read-only.", hint="a folder that you may write to.")
+
+
+def refuse_stream(source: Path) -> None:
+    """Raises UsageError for standard input and pipes: a residual takes a second reading."""
+    if source == STDIO or (source.exists() and not source.is_file() and not source.is_dir()):
+        name = "standard input" if source == STDIO else source
+        raise UsageError(
+            f"--residual: {name} is a stream, which can be read only once.", hint="save it to a file first."
+        )
 
 
 def _refuse_huge(source: Path, spec: Spec) -> None:

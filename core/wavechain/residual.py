@@ -2,63 +2,98 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from wavechain.audio import Media
 from wavechain.compare import side_by_side
-from wavechain.errors import SpecMismatchError
-from wavechain.files import open_input
+from wavechain.errors import OutputExistsError, SpecMismatchError, UsageError, WavechainError
+from wavechain.files import STDIO, open_input
 from wavechain.lastmile import deliver
 from wavechain.output import OutputOptions
 from wavechain.plan import Plan, check_output, find_writer
+from wavechain.stages import Encoding, Writer
 from wavechain.stream import Block, Spec
 
+OPTIONS = OutputOptions(tags=False)
 
-def residual_path(plan: Plan) -> Path | None:
-    """Where the residual of *plan* goes: the file that was named, or in the folder that was named, under the output's
-    name. Checked before anything runs.
 
-    Raises  SpecMismatchError when input and output cannot be subtracted, OutputExistsError, UnwritableError
+@dataclass(frozen=True)
+class Residual:
+    """Where a residual goes, and how it is written."""
+
+    path: Path
+    spec: Spec
+    writer: Writer
+    encoding: Encoding
+
+
+def identity(path: Path) -> object:
+    """Equal for two names of one file: links, ``..`` and hard links included, whether it exists yet or not."""
+    try:
+        found = path.stat()
+    except OSError:
+        return os.path.realpath(path)
+    return found.st_dev, found.st_ino
+
+
+def settle_residual(plan: Plan) -> Residual | None:
+    """The residual of *plan*: in the file that was named, or in the folder that was named, under the output's name.
+    Everything that can be refused is refused here, before anything runs.
+
+    Raises  SpecMismatchError when input and output cannot be subtracted, OutputExistsError, UnwritableError, UsageError
+            for a name or a format that cannot hold it
     """
     wanted = plan.options.residual
     if wanted is None:
         return None
     before, after = plan.origin.spec, plan.spec
-    if (before.rate, before.shape) != (after.rate, after.shape) or str(plan.output) == "-":
+    if (before.rate, before.shape) != (after.rate, after.shape) or plan.output == STDIO:
         raise SpecMismatchError(
             f"{plan.source} is {before}, its output {after}: they cannot be subtracted.",
             hint="without --residual, or a chain that keeps rate and channels and writes a file.",
         )
     path = wanted / plan.output.name if wanted.is_dir() else wanted
-    check_output(plan.source, path, overwrite=plan.options.overwrite)
-    if path.absolute() == plan.output.absolute():
-        check_output(path, path, overwrite=False)
-    return path
+    if path == STDIO:
+        raise UsageError("--residual -: the residual is a file of its own.", hint="--residual removed.wav.")
+    refuse_audio(path, {identity(plan.source), identity(plan.output)})
+    spec = Spec.audio(before.sample_rate, before.channels, before.length)
+    try:
+        check_output(plan.source, path, overwrite=plan.options.overwrite)
+        writer = find_writer(path.suffix.lower())
+    except WavechainError as error:
+        raise error.at("--residual") from error.__cause__
+    try:
+        encoding = writer.encoding(path.suffix.lower(), spec, plan.media, OPTIONS)
+    except (SpecMismatchError, UsageError) as error:  # what they advise would change the chain, not the residual
+        raise UsageError(f"--residual {path}: {error.message}", hint="a .wav file.") from None
+    return Residual(path, spec, writer, encoding)
 
 
-def write_residual(plan: Plan, path: Path) -> None:
+def refuse_audio(path: Path, audio: set[object]) -> None:
+    """Raises OutputExistsError when *path* is one of the files whose identities are *audio*."""
+    if identity(path) in audio:
+        raise OutputExistsError(f"--residual {path}: is an input or an output of this run.", hint="another name.")
+
+
+def write_residual(plan: Plan, residual: Residual) -> None:
     """Subtract the finished output from the input, sample by sample, and write the difference at full precision.
 
     Raises  UnwritableError, leaving no file behind
     """
-    one, two = open_input(plan.source), open_input(plan.output)
-    length = one.spec.length
-    spec = Spec.audio(one.spec.sample_rate, one.spec.channels, length)
-    options = OutputOptions(tags=False)
-    suffix = path.suffix.lower()
-    writer = find_writer(suffix)
-    encoding = writer.encoding(suffix, spec, one.media, options)
+    encoding = residual.encoding
     deliver(
-        _differences(side_by_side(one, two)),
-        path,
-        writer,
+        _differences(side_by_side(open_input(plan.source), open_input(plan.output))),
+        residual.path,
+        residual.writer,
         encoding,
-        spec,
+        residual.spec,
         Media(),
-        options,
+        OPTIONS,
         dither=encoding.bits is not None and encoding.bits < 24,
         seed=plan.options.seed,
         overwrite=plan.options.overwrite,

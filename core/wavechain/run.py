@@ -71,10 +71,10 @@ def execute(plan: Plan) -> Report:
 
 
 def _execute(plan: Plan) -> Report:
-    from wavechain.residual import residual_path, write_residual
+    from wavechain.residual import settle_residual, write_residual
 
     options, chain = plan.options, plan.chain
-    residual = residual_path(plan)
+    residual = settle_residual(plan)
     opening = Opening(seed=options.seed, file_key=plan.source.name, tail_seconds=options.tail_seconds)
     before = _Meters(plan.origin.spec) if options.measure else None
     after = _Meters(plan.spec) if options.measure else None

@@ -125,6 +125,16 @@ def test_several_files_make_several_pictures_and_one_table(wavechain, song, tmp_
     assert len(wavechain("features", song, other, "-t", "mel").out.splitlines()) == 3
 
 
+def test_pictures_lie_in_their_folder_as_the_files_do_in_theirs(wavechain, song, tmp_path):
+    pytest.importorskip("matplotlib")
+    for name in ("a", "b"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        shutil.copy(song, tmp_path / "in" / name / "take.wav")
+    assert wavechain("features", tmp_path / "in", "-t", "mel", "--plot", tmp_path / "{pictures}").code == 0
+    found = sorted(str(path.relative_to(tmp_path / "{pictures}")) for path in tmp_path.rglob("*.png"))
+    assert found == ["a/take.wav.png", "b/take.wav.png"]
+
+
 def test_json_is_one_object_a_file(wavechain, song):
     said = wavechain("features", song, "-t", "mfcc", "--json")
     data = json.loads(said.out)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+import io
+import sys
 
-from wavechain import Audio
+import numpy as np
+import pytest
+
+from wavechain import Audio, Chain
+from wavechain.errors import OutputExistsError, UsageError
+from wavechain.run import RunOptions
 from wavechain.testing import music
 
 
@@ -50,3 +56,98 @@ def test_an_existing_residual_is_not_replaced_unasked(wavechain, tmp_path, monke
     assert said.code == 2
     assert (tmp_path / "gone.wav").read_bytes() == b"mine"
     assert not (tmp_path / "out.wav").exists()
+
+
+def below(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    "name", ["t/out.wav", "t/../t/out.wav", "linked/out.wav", "t/in.wav", "linked/in.wav", "hard.wav"]
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_the_residual_never_takes_the_place_of_input_or_output(wavechain, tmp_path, monkeypatch, name, there):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t").mkdir()
+    (tmp_path / "linked").symlink_to("t")
+    music(sample_rate=48_000, channels=1, seconds=1).write("t/in.wav")
+    (tmp_path / "hard.wav").hardlink_to("t/in.wav")
+    if there:
+        (tmp_path / "t" / "out.wav").write_bytes(b"mine")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.wav")}
+    said = wavechain("run", "t/in.wav", "t/out.wav", "-s", "gain", "--residual", name, "--overwrite")
+    assert said.code == 2
+    assert said.err == f"error: --residual {name}: is an input or an output of this run. Try: another name.\n"
+    with pytest.raises(OutputExistsError, match="is an input or an output of this run"):
+        Chain.of("gain").run("t/in.wav", "t/out.wav", RunOptions(overwrite=True, residual=tmp_path / name))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.wav")} == before
+
+
+@pytest.mark.parametrize("folder", ["out", "in"])
+def test_residuals_in_the_folder_of_the_audio_are_refused_before_any_work(wavechain, tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/a", "in/b", "out"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("in/a/take.wav", "in/b/take.wav"):
+        music(sample_rate=48_000, channels=1, seconds=1).write(name)
+    said = wavechain("run", "in", "-o", "out/", "-s", "gain", "--residual", f"{folder}/")
+    assert said.code == 2
+    assert said.err == (
+        f"error: --residual {folder}/a/take.wav: is an input or an output of this run. Try: another name.\n"
+    )
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "made"),
+    [
+        ("out/", ["a/take.wav", "b/take.wav"]),
+        ("out/{folder}/{index}.flac", ["a/1.flac", "b/2.flac"]),
+        ("out/{index}-{stem}.wav", ["1-take.wav", "2-take.wav"]),
+    ],
+)
+def test_residuals_lie_in_their_folder_as_outputs_do_in_theirs(wavechain, tmp_path, monkeypatch, output, made):
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/a", "in/b", "gone"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("in/a/take.wav", "in/b/take.wav"):
+        music(sample_rate=48_000, channels=1, seconds=1).write(name)
+    said = wavechain("run", "in", "-o", output, "-s", "gain", "--residual", "gone/")
+    assert said.code == 0, said.err
+    assert below(tmp_path / "out") == below(tmp_path / "gone") == made
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone.xyz", "--residual: no writer for '.xyz' files"),
+        ("gone", "--residual: the output name has no suffix"),
+        ("-", "--residual -: the residual is a file of its own"),
+        ("gone.mp3", "--residual gone.mp3: "),
+    ],
+)
+def test_a_residual_that_no_file_can_hold_is_refused_before_any_work(wavechain, tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    music(sample_rate=96_000, channels=1, seconds=1).write("in.wav")
+    said = wavechain("run", "in.wav", "out.wav", "-s", "gain", "--residual", name)
+    assert said.code == 2
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert below(tmp_path) == ["in.wav"]
+
+
+def test_a_stream_is_refused_before_it_is_read(wavechain, tmp_path, monkeypatch):
+    class Unread(io.BytesIO):
+        def read(self, *_):
+            raise AssertionError("standard input was read")
+
+    monkeypatch.chdir(tmp_path)
+    said = wavechain("run", "-", "out.wav", "-s", "gain", "--residual", "gone.wav")
+    assert said.code == 2
+    assert said.err == (
+        "error: --residual: standard input is a stream, which can be read only once. Try: save it to a file first.\n"
+    )
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Unread()))
+    with pytest.raises(UsageError, match="is a stream"):
+        Chain.of("gain").run("-", "out.wav", RunOptions(residual=tmp_path / "gone.wav"))
+    assert below(tmp_path) == []

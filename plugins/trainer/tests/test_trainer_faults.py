@@ -20,6 +20,7 @@ from wavechain import Audio
 from wavechain.errors import (
     ChainError,
     OutputExistsError,
+    ParameterError,
     StageError,
     UnreadableError,
     UnwritableError,
@@ -214,6 +215,54 @@ def test_a_folder_with_a_run_is_not_written_over(training, recordings, begun):
     assert checkpoint_of(begun).read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_folder_with_a_model_is_not_written_over(training, recordings, tmp_path, name):
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputExistsError) as error:
+        training().train([recordings], model)
+    assert "holds a model already" in said_by(error)
+    assert [(path.name, path.read_text(encoding="utf-8")) for path in model.iterdir()] == [(name, "mine")]
+
+
+def test_a_run_among_its_recordings_is_resumed(training, recordings):
+    for folder in (recordings / "run", recordings):
+        training(minutes=1e-9, steps=14).train([recordings], folder)
+        previews = folder / "train" / "previews"
+        previews.mkdir(exist_ok=True)
+        music(sample_rate=8_000, seconds=1, seed=8).write(previews / "0000000-mended.flac")
+        training(steps=14).train([recordings], folder, resume=True)
+        assert len(list(previews.glob("*.flac"))) == 3
+
+
+def test_recordings_in_a_folder_named_like_that_of_a_run_are_trained_on(recordings, tmp_path):
+    from wavechain_trainer.clips import gather
+
+    own = recordings / "train" / "previews"
+    own.mkdir(parents=True)
+    music(sample_rate=8_000, seconds=1, seed=8).write(own / "take.wav")
+
+    def found(folder):
+        data = gather([folder], 8_000, tmp_path / "cache", validation=0.0)
+        return sum(len(pool.recordings) for pool in data.training)
+
+    assert found(recordings) == 5
+    (own.parent / "training.json").write_text("{}", encoding="utf-8")
+    assert found(recordings) == 4
+    assert found(own) == 1, "it was asked for by name"
+
+
+def test_a_run_that_lacks_its_start_is_told_so(training, recordings, tmp_path):
+    first = training(steps=1).train([recordings], tmp_path / "first")
+    second = training(minutes=1e-9, start=str(first)).train([recordings], tmp_path / "second")
+    with pytest.raises(UsageError) as error:
+        resume(training, recordings, second)
+    assert f"this run was begun with start = {first}, not without." in said_by(error)
+    with pytest.raises(UsageError, match=r"this run was begun without start, not with start = "):
+        resume(training, recordings, first, steps=1, start=str(second))
+
+
 def test_nothing_to_resume_is_said(training, recordings, tmp_path):
     with pytest.raises(UnreadableError, match="there is no run to resume"):
         resume(training, recordings, tmp_path / "none")
@@ -275,6 +324,26 @@ def test_a_folder_without_audio_and_one_with_a_single_file_are_refused(training,
         training().train([folder], tmp_path / "run")
     with pytest.raises(UsageError, match="there is no such file or folder"):
         training().train([tmp_path / "nowhere"], tmp_path / "run")
+
+
+def test_a_validation_that_takes_every_recording_is_named(training, recordings, tmp_path):
+    with pytest.raises(UsageError) as error:
+        training(validation_share=0.99).train([recordings], tmp_path / "run")
+    assert "validation_share = 0.99 keeps all of 4 recordings to validate on" in said_by(error)
+
+
+def test_recordings_that_come_one_by_one_cannot_be_split(training, recordings, tmp_path):
+    with pytest.raises(UsageError) as error:
+        training().train([recordings / "take-0.wav", recordings / "take-1.wav"], tmp_path / "run")
+    assert "each of 2 inputs has only one recording that can be trained on" in said_by(error)
+
+
+@pytest.mark.parametrize("betas", [(1.0, 1.0), (0.8, 1.0), (-0.1, 0.9)])
+def test_memories_that_no_optimiser_takes_are_refused_by_name(training, betas):
+    with pytest.raises(ParameterError) as error:
+        training(betas=betas)
+    assert "betas" in said_by(error)
+    assert "both must be at least 0 and below 1" in str(error.value)
 
 
 def test_noise_that_holds_no_sound_is_refused(training, recordings, tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from wavechain import Audio
-from wavechain.errors import MissingDependencyError
+from wavechain.errors import ChainError, MissingDependencyError, UsageError
 from wavechain.testing import tone
 
 torch = pytest.importorskip("torch")
@@ -52,6 +52,17 @@ def test_memory_grows_with_the_batch_and_the_weights_with_the_network(explained)
     assert held[1] == pytest.approx(32 * held[0], rel=0.1)
     # At least what the last convolution needs of its input: (batch, 2000, 400) floats.
     assert held[1] * 1e6 >= 64 * 2_000 * 400 * 4
+
+
+def test_noise_and_a_start_that_a_run_refuses_cannot_be_explained(training, recordings, explained, tmp_path):
+    with pytest.raises(UsageError, match="nodir: there is no such file or folder"):
+        explained(noise=(tmp_path / "nodir",))
+    with pytest.raises(ChainError, match="nope"):
+        explained(start="nope")
+    wide = training(recipe={"width": 9}, steps=1).train([recordings], tmp_path / "wide")
+    with pytest.raises(UsageError, match="is of another size than the recipe's network"):
+        explained(start=str(wide))
+    assert explained(recipe={"width": 9}, start=str(wide), noise=(recordings,))["networks"]
 
 
 def test_the_schedule_says_who_moves_how_often(explained):

@@ -182,7 +182,7 @@ def gather(
         if keep:
             held.append(Pool(folder, tuple(recordings[:keep])))
     if validation:
-        _enough(training, held, left, total)
+        _enough(training, held, left, total, validation)
     elif not training:
         why = f": {left[0].path.name} ({left[0].reason})" if left else ""
         raise UsageError(
@@ -196,7 +196,15 @@ def _files(folder: Path) -> list[Path]:
         raise UsageError(f"{folder}: there is no such file or folder.", hint="a folder of audio files.")
     if not os.access(folder, os.R_OK | os.X_OK if folder.is_dir() else os.R_OK):
         raise UsageError(f"{folder}: may not be read.", hint="its permissions, or another folder.")
-    return audio_below(folder) if folder.is_dir() else [folder]
+    if not folder.is_dir():
+        return [folder]
+    return [path for path in audio_below(folder) if path.parent == folder or not _is_preview(path)]
+
+
+def _is_preview(path: Path) -> bool:
+    """Whether some run made it: runs may lie among recordings, and what they make is none."""
+    previews, train = path.parent, path.parent.parent
+    return (train.name, previews.name) == ("train", "previews") and (train / "training.json").exists()
 
 
 def _once(paths: list[Path], left: list[Left]) -> list[Path]:
@@ -209,11 +217,22 @@ def _once(paths: list[Path], left: list[Left]) -> list[Path]:
     return list(seen.values())
 
 
-def _enough(training: list[Pool], held: list[Pool], left: list[Left], total: int) -> None:
-    usable = sum(len(pool.recordings) for pool in (*training, *held))
-    if usable >= 2 and training and held:
+def _enough(training: list[Pool], held: list[Pool], left: list[Left], total: int, share: float) -> None:
+    if training and held:
         return
+    usable = sum(len(pool.recordings) for pool in (*training, *held))
+    if held:
+        raise UsageError(
+            f"validation_share = {share:g} keeps all of {usable} recordings to validate on, and none to train on.",
+            hint="a smaller validation_share, or more recordings.",
+        )
     why = f"; the first left out: {left[0].path.name} ({left[0].reason})" if left else ""
+    if usable >= 2:
+        raise UsageError(
+            f"each of {usable} inputs has only one recording that can be trained on, and training needs two at least "
+            f"in one of them, to validate on the other{why}.",
+            hint="one folder that holds them all.",
+        )
     raise UsageError(
         f"{usable} of {total} audio files can be trained on, and training needs two at least, one of them to "
         f"validate on{why}.",

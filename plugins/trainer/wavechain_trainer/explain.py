@@ -19,8 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from wavechain.models import find_model
 from wavechain.recipes import Phase, Recipe, Surroundings
 from wavechain_trainer.clips import gather, generator
+from wavechain_trainer.loop import begin_with, gather_noise
 from wavechain_trainer.pages import data_rows
 
 if TYPE_CHECKING:
@@ -49,15 +51,18 @@ class Seen:
 
 
 def explain(training: Training, data: Sequence[Path], cache: Path) -> list[Section]:
-    """Raises what `loop.run` raises before its first step."""
+    """Raises what `loop.run` raises for the same recipe, recordings, noise and start."""
     recipe = training.make_recipe()
     sections = []
     if data:
         gathered = gather(data, recipe.sample_rate, cache, validation=training.validation_share)
         rows = [*data_rows(gathered), *((each.path.name, "left out", each.reason, "") for each in gathered.left)]
         sections.append(Section("recordings", ("folder", "trained on", "validated on", ""), tuple(rows)))
+    gather_noise(training, recipe, cache, lambda line: None)
     torch.manual_seed(training.seed)
     networks: dict[str, nn.Module] = recipe.networks()
+    if training.start:
+        begin_with(find_model(training.start), recipe, networks)
     seen, kept = _watched(training, recipe, networks)
     seconds = DUMMY * recipe.crop_seconds
     rows = []

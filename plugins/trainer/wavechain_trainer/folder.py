@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from wavechain.audio import Audio
 from wavechain.errors import OutputExistsError, UnreadableError, UsageError
 from wavechain.lastmile import unwritable
-from wavechain.models import write_model
+from wavechain.models import CONFIG, WEIGHTS, write_model
 from wavechain.recipes import Recipe
 from wavechain.stream import Block
 from wavechain_trainer.clips import Data, Left
@@ -64,6 +64,8 @@ class RunFolder:
         if not resume:
             if self.checkpoint.exists():
                 raise OutputExistsError(f"{self.path}: holds a run already.", hint="--resume to go on, or another -o.")
+            if any((self.path / name).exists() for name in (CONFIG, WEIGHTS)):
+                raise OutputExistsError(f"{self.path}: holds a model already.", hint="another folder for -o.")
             self.command = command
             try:
                 self.train.mkdir(parents=True, exist_ok=True)
@@ -91,10 +93,9 @@ class RunFolder:
             for inner, was, now in _differences(begun.get(name), value)
         ]
         if differing:
-            name, was, now = differing[0]
             raise UsageError(
-                f"{self.path}: this run was begun with {name} = {was}, not {now}.",
-                hint="the recipe it was begun with, or another -o.",
+                f"{self.path}: this run was begun {_told(*differing[0])}.",
+                hint="the recipe and options it was begun with, or another -o.",
             )
         self.command = str(stored.get("command", "")) or command
 
@@ -199,6 +200,12 @@ def _differences(was: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any
             yield from _differences(was.get(key), now.get(key), f"{place}.{key}")
     elif was != now:
         yield place, was, now
+
+
+def _told(name: str, was: Any, now: Any) -> str:
+    if was == "":
+        return f"without {name}, not with {name} = {now}"
+    return f"with {name} = {was}, not {'without' if now == '' else now}"
 
 
 def _append(path: Path, step: int, row: Mapping[str, float]) -> None:

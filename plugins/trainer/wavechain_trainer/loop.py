@@ -73,7 +73,7 @@ def run(
     for name, trained, held, low in data_rows(gathered):
         say(f"{name}: {trained}; to validate on: {held}{f'; {low}' if low else ''}")
     folder.write_left(gathered.left)
-    surroundings = _surroundings(training, recipe, folder, say)
+    surroundings = gather_noise(training, recipe, folder.cache, say)
     loop = Loop(training, recipe, gathered, surroundings, folder)
     if resume:
         loop.load()
@@ -105,7 +105,7 @@ class Loop:
             name: network.to(self.device) for name, network in recipe.networks().items()
         }
         if training.start:
-            self._begin_with(find_model(training.start))
+            begin_with(find_model(training.start), recipe, self.networks)
         self.averages = Averages(self.networks, training.average)
         self.last = LastWeights(training.average_last) if training.average_last else None
         self._board = _Board(folder) if training.tensorboard else None
@@ -113,21 +113,6 @@ class Loop:
         for network in self.networks.values() if narrow else ():
             _narrowed(network, self.device.type)
         self._optimizers: dict[tuple[str, ...], torch.optim.Optimizer] = {}
-
-    def _begin_with(self, model: ModelFolder) -> None:
-        """Raises UsageError for a model of another network, UnreadableError for weights that are no good."""
-        told = self.recipe.describe()
-        if model.part != told["part"]:
-            raise UsageError(
-                f"start: {model.path} holds a {model.part}; the recipe trains a {told['part']}.",
-                hint="wavechain models list.",
-            )
-        try:
-            self.networks[told["network"]].load_state_dict(load_network(model).state_dict())
-        except RuntimeError as error:
-            raise UsageError(
-                f"start: {model.path} is of another size than the recipe's network.", hint="wavechain models show."
-            ) from error
 
     @property
     def state(self) -> str:
@@ -452,11 +437,27 @@ def _asked_to_stop() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _surroundings(training: Training, recipe: Recipe, folder: RunFolder, say: Callable[[str], None]) -> Surroundings:
+def begin_with(model: ModelFolder, recipe: Recipe, networks: Mapping[str, nn.Module]) -> None:
+    """Raises UsageError for a model of another network, UnreadableError for weights that are no good."""
+    told = recipe.describe()
+    if model.part != told["part"]:
+        raise UsageError(
+            f"start: {model.path} holds a {model.part}; the recipe trains a {told['part']}.",
+            hint="wavechain models list.",
+        )
+    try:
+        networks[told["network"]].load_state_dict(load_network(model).state_dict())
+    except RuntimeError as error:
+        raise UsageError(
+            f"start: {model.path} is of another size than the recipe's network.", hint="wavechain models show."
+        ) from error
+
+
+def gather_noise(training: Training, recipe: Recipe, cache: Path, say: Callable[[str], None]) -> Surroundings:
     """Noise to mix in: every folder's recordings, mono, the first minute of each."""
     if not training.noise:
         return Surroundings()
-    data = gather(training.noise, recipe.sample_rate, folder.cache, validation=0.0)
+    data = gather(training.noise, recipe.sample_rate, cache, validation=0.0)
     for left in data.left:
         say(f"left out: {left.path}: {left.reason}")
     frames = round(NOISE_SECONDS * recipe.sample_rate)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from wavechain.errors import ParameterError
 from wavechain.params import param
@@ -52,6 +52,13 @@ class Training(Trainer):
     tensorboard: bool = param(False, help="Write metrics for TensorBoard too.")
     licence: str = param("", help="Of the recordings, for the model's card.")
     minutes: float | None = param(None, unit="min", gt=0, help="Stop after this long, ready to be resumed.")
+
+    @field_validator("betas")
+    @classmethod
+    def _forgets(cls, betas: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError("both must be at least 0 and below 1")
+        return betas
 
     def make_recipe(self) -> Recipe:
         """Raises ParameterError, ChainError, MissingDependencyError for a recipe that cannot be made."""

@@ -7,8 +7,8 @@ the windows leak into it.
     belief   the network's own probability that its repair is worth it, averaged over the last second; below
              `BELIEF[0]` nothing is changed, above `BELIEF[1]` everything, in between a part. In the first stretch its
              mean counts as the past. Who names the fault does not ask for it (`doubting`): then all is changed.
-    mended   once something was mended, most likely that was the fault, and there is more to spoil than to gain: from
-             then on `BELIEF_AFTER_MENDING` holds instead
+    mended   once much was mended (of a stretch, more than `MUCH` of its power), most likely that was the fault, and
+             there is more to spoil than to gain: from then on `BELIEF_AFTER_MENDING` holds instead
     highs    what is missing at the top is not a matter of taking away: it has a belief, and a method, of its own
     image    channels are heard by the network one by one, which would let a stereo image wander. What it does to all
              of them together (the least-squares gain of a bin over the channels) is done to each; only what it *adds*
@@ -31,6 +31,7 @@ from wavechain_gan_repair.network_session import HOPS, NetworkSession
 
 BELIEF = (0.5, 0.7)
 BELIEF_AFTER_MENDING = (0.7, 0.9)
+MUCH = 1e-3
 BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
 
@@ -85,7 +86,7 @@ class Repairing(Processor):
 
     def _repair(self, heard: Block) -> Block:
         spectra, mended = heard[: self.spec.channels], heard[self.spec.channels :]
-        if np.any(mended):
+        if len(mended) and np.square(mended).sum() > MUCH * np.square(spectra).sum():
             self._bounds = BELIEF_AFTER_MENDING
         here = spectra[:, :, :HOPS]
         repaired, logits = self._session(spectra, mended if len(mended) else np.zeros_like(spectra), self._hint)

@@ -1,11 +1,12 @@
 """Renders what no soundfont has: synthesisers, drum machines, drones and high-gain guitars, made from nothing.
 
-    python plugins/gan_repair/tools/render_synths.py --out corpus/train/rendered/synths --count 300
+    python plugins/gan_repair/tools/render_synths.py --out synths --count 24 --seed 900
 
-A network that takes noise away must know the sounds that are made of noise and yet wanted: hi-hats, sweeps, breath,
-amplifiers. Every patch and pattern is drawn from chance; the same seed gives the same files. Noise in them always moves
-(is struck, or comes and goes): a steady one cannot be told from damage. Needs `pedalboard`. Files are 24 seconds of
-44.1 kHz stereo, 16-bit FLAC.
+A network that takes noise away must leave sounds that are made of noise and yet wanted: hi-hats, sweeps, breath,
+amplifiers. The weights that ship have not heard these: what they do to them tells how they meet the unknown. Every
+patch and pattern is drawn from chance; the same seed gives the same files. Noise in them always moves (is struck, or
+comes and goes): a steady one cannot be told from damage. Needs `pedalboard`. Files are 24 seconds of 44.1 kHz stereo,
+16-bit FLAC.
 
     oscillators   polyBLEP saws and pulses (V. Välimäki, A. Huovilainen, 2007), two-operator FM, noise
     filters       second-order state-variable filters by the bilinear transform, moved every 256 frames

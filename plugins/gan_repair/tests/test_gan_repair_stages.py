@@ -276,11 +276,11 @@ def test_a_repair_that_the_network_thinks_little_of_is_not_made():
     assert report["left_alone"]
 
 
-def test_after_something_was_mended_it_must_be_surer():
+def test_after_much_was_mended_it_must_be_surer():
     before = noisy().waveform
     for belief, expected in ((0.65, 0.75), (0.95, 1.0)):
         changed = []
-        for mended in (np.zeros_like(before), 0.01 * before):
+        for mended in (0.01 * before, 0.1 * before):
             repairing = repairing_with(Silencing(np.log(belief / (1 - belief))), doubting=True, beside=True)
             left = repairing.process(np.concatenate([before, mended]))
             left = np.concatenate([left, repairing.flush()], axis=1)

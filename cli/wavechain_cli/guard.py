@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -29,12 +28,12 @@ def guarded(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        from wavechain import interrupts
         from wavechain.errors import EXIT_INTERRUPTED, WavechainError
 
-        ending = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-        previous = {number: signal.signal(number, _terminate) for number in ending}
         try:
-            return command(*args, **kwargs)
+            with interrupts.heard():
+                return command(*args, **kwargs)
         except WavechainError as error:
             if debugging():
                 raise
@@ -60,9 +59,6 @@ def guarded(command: Command) -> Command:
                 raise
             complain(f"unexpected {type(error).__name__}: {error}. Try: --debug, and report it as a bug.")
             raise typer.Exit(1) from None
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
     return wrapper  # type: ignore[return-value]
 
@@ -88,7 +84,3 @@ def complain(message: str, *, kind: str = "error") -> None:
     line = " ".join(message.split())
     colour = {"error": typer.colors.RED, "warning": typer.colors.YELLOW}[kind]
     typer.echo(f"{typer.style(kind, fg=colour, bold=True)}: {line}", err=True)
-
-
-def _terminate(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Literal
 
+from wavechain import interrupts
 from wavechain.errors import MediaError, StageError, UsageError, WavechainError
 from wavechain.lastmile import remove_parts
 from wavechain.naming import Job
@@ -112,6 +113,7 @@ class _Supervisor:
                 for connection in list(self._workers):
                     if self._todo and connection not in self._busy:
                         yield self._assign(connection)
+                interrupts.heed()
                 for connection in self._readable():
                     yield self._receive(connection)
         finally:
@@ -171,14 +173,8 @@ class _Supervisor:
 
 
 def _work(connection: Connection, chain: Chain, options: RunOptions) -> None:
-    def stop(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt  # unwinds the stack, which removes the partial file
-
-    signal.signal(signal.SIGTERM, stop)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
-    with contextlib.suppress(EOFError, BrokenPipeError, OSError, KeyboardInterrupt):
+    with contextlib.suppress(EOFError, BrokenPipeError, OSError, KeyboardInterrupt), interrupts.heard():
         while True:
             index, job = connection.recv()
             connection.send(_attempt(chain, index, job, replace(options, progress=_Throttle(connection, index, job))))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wavechain import interrupts
 from wavechain.audio import Audio
 from wavechain.errors import DamagedError, NonFiniteError
 from wavechain.nodes import slices
@@ -37,6 +38,7 @@ class Origin(ABC):
         done = 0
         for block in self.read():
             yield block
+            interrupts.heed()
             done += block.shape[-1]
             if self.progress is not None:
                 self.progress(done, self.spec.length)

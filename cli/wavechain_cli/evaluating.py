@@ -12,7 +12,7 @@ from wavechain_cli.tables import print_table
 
 
 def evaluate_rows(settings: dict[str, Any], *, json: bool, quiet: bool) -> int:
-    """Returns the exit code: 1 when a row failed on a recording. *settings* as in the bench; None: its default."""
+    """Returns the exit code: 1 when a row or a recording failed. *settings* as in the bench; None: its default."""
     bench = registry().load_part("bench", "restoration")(
         **{key: value for key, value in settings.items() if value is not None}
     )

@@ -13,7 +13,7 @@ from wavechain.chain import parse_stage
 from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, OutputExistsError, UsageError, WavechainError
 from wavechain.features import extract, transform_of
 from wavechain.files import STDIO
-from wavechain.naming import Job, collect, jobs_for, make_folders, makes_folders
+from wavechain.naming import Input, Job, collect, jobs_for, make_folders, makes_folders, picture_names
 from wavechain.plan import check_output
 from wavechain_cli.guard import complain, debugging
 from wavechain_cli.tables import print_table
@@ -42,8 +42,9 @@ def extract_features(request: Request) -> int:
     """Returns the exit code: a file that fails is reported and the others go on."""
     transform = transform_of(request.transform, request.parameters)
     before = [parse_stage(text) for text in request.stages]
-    jobs = _jobs(request)
-    pictures = _pictures(request, jobs)
+    inputs = collect(request.files)
+    jobs = _jobs(request, inputs)
+    pictures = _pictures(request, inputs, jobs)
     found: list[Features] = []
     for job, picture in zip(jobs, pictures, strict=True):
         output = None if request.output is None else job.output
@@ -76,9 +77,8 @@ def extract_features(request: Request) -> int:
     return EXIT_OK if len(found) == len(jobs) else EXIT_FILES_FAILED
 
 
-def _jobs(request: Request) -> list[Job]:
+def _jobs(request: Request, inputs: Sequence[Input]) -> list[Job]:
     """What to make of which file. Raises UsageError or OutputExistsError before any work."""
-    inputs = collect(request.files)
     if request.output is None:
         return [Job(item.path, item.path) for item in inputs]
     if not makes_folders(request.output) and Path(request.output).suffix != ".npz":
@@ -93,19 +93,10 @@ def _jobs(request: Request) -> list[Job]:
     return jobs
 
 
-def _pictures(request: Request, jobs: Sequence[Job]) -> list[Path | None]:
-    target = request.plot
-    if target is None:
+def _pictures(request: Request, inputs: Sequence[Input], jobs: Sequence[Job]) -> list[Path | None]:
+    if request.plot is None:
         return [None] * len(jobs)
-    if len(jobs) == 1 and not target.is_dir():
-        found = [target]
-    elif target.suffix and not target.is_dir():
-        raise UsageError(f"{target} is one picture, and there are several files.", hint="--plot FOLDER.")
-    else:
-        folder = str(target).replace("{", "{{").replace("}", "}}")
-        drawings = jobs_for(collect(request.files), f"{folder}/{{folder}}/{{name}}.png", None)
-        make_folders(drawings)
-        found = [drawing.output for drawing in drawings]
+    found = picture_names(inputs, request.plot)
     for path in found:
         _check(path, jobs, request)
     return list(found)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, OutputExistsError, UsageError, WavechainError
+from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, OutputExistsError, WavechainError
+from wavechain.naming import Input, picture_names
 from wavechain_cli.guard import complain, debugging
 from wavechain_cli.tables import print_table
 
@@ -37,9 +38,10 @@ def inspect_files(files: Sequence[Path], *, plot: Path | None, json: bool) -> in
     from wavechain.measure import measure_file
 
     failed = False
+    pictures = _pictures(files, plot)
     for file in files:
         try:
-            measurement = measure_file(file, picture=plot is not None)
+            measurement = measure_file(file, picture=file in pictures)
         except WavechainError as error:
             if len(files) == 1 or debugging():
                 raise
@@ -50,8 +52,11 @@ def inspect_files(files: Sequence[Path], *, plot: Path | None, json: bool) -> in
             print(jsonlib.dumps(measurement.as_dict(), ensure_ascii=False), flush=True)
         else:
             _print_measurement(measurement)
-        if plot is not None:
-            _plot(measurement, plot, many=len(files) > 1)
+        if file in pictures:
+            from wavechain.plots import plot_measurement
+
+            plot_measurement(measurement, pictures[file])
+            print(f"picture: {pictures[file]}", file=sys.stderr)
     return EXIT_FILES_FAILED if failed else EXIT_OK
 
 
@@ -114,16 +119,13 @@ def _print_comparison(comparison: Comparison) -> None:
     print_table("", ["", ">"], rows)
 
 
-def _plot(measurement: Measurement, target: Path, *, many: bool) -> None:
-    from wavechain.plots import plot_measurement
-
-    if many and target.suffix:
-        raise UsageError(f"{target} is one picture, and there are several files.", hint="--plot FOLDER.")
-    if many or target.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-        target = target / f"{Path(measurement.path).name}.png"
-    source = Path(measurement.path)
-    if target.exists() and source.exists() and target.samefile(source):
-        raise OutputExistsError(f"--plot {target}: is the audio itself.", hint="another name.")
-    plot_measurement(measurement, target)
-    print(f"picture: {target}", file=sys.stderr)
+def _pictures(files: Sequence[Path], plot: Path | None) -> dict[Path, Path]:
+    """The picture of each file, if any are wanted. Raises UsageError or OutputExistsError before any work."""
+    if plot is None:
+        return {}
+    inputs = [Input(file, file.parent) for file in dict.fromkeys(files)]
+    pictures = dict(zip((item.path for item in inputs), picture_names(inputs, plot), strict=True))
+    for file, picture in pictures.items():
+        if picture.exists() and file.exists() and picture.samefile(file):
+            raise OutputExistsError(f"--plot {picture}: is the audio itself.", hint="another name.")
+    return pictures

@@ -14,8 +14,8 @@ from wavechain.batch import Event, run_batch, worker_count
 from wavechain.chain import Chain, parse_stage, replace_stages, with_output
 from wavechain.errors import EXIT_FILES_FAILED, EXIT_OK, OutputExistsError, UsageError, WavechainError
 from wavechain.lastmile import unwritable
-from wavechain.naming import Job, collect, jobs_for, make_folders, makes_folders
-from wavechain.plan import Plan, make_plan, refuse_stream
+from wavechain.naming import Job, collect, jobs_for, make_folders, makes_folders, root_of
+from wavechain.plan import make_plan
 from wavechain.registry import registry
 from wavechain.run import Report, RunOptions
 from wavechain_cli.guard import complain, debugging
@@ -64,17 +64,16 @@ def run_request(request: Request, *, dry_run: bool) -> int:
         tail_seconds=request.tail_seconds,
         measure=request.report is not None,
     )
+    new_folders = makes_folders(request.output or request.inputs[-1])
     if dry_run:
-        return _show_plans(chain, jobs, options, as_json=request.json)
+        return _show_plans(chain, jobs, options, makes_folders=new_folders, as_json=request.json)
     if request.json and any(str(job.output) == "-" for job in jobs):
         raise UsageError("--json and audio cannot share standard output.", hint="-o FILE, or leave out --json.")
     _refuse_existing(jobs, request.existing)
     if request.report is not None:
         _check_report(request.report, jobs, request.existing)
-    if makes_folders(request.output or request.inputs[-1]):
+    if new_folders:
         make_folders(jobs)
-        if request.residual is not None and request.residual.is_dir():
-            make_folders(Job(job.source, job.residual) for job in jobs if job.residual is not None)
     return _run(chain, jobs, options, request)
 
 
@@ -110,12 +109,8 @@ def _with_residuals(jobs: list[Job], output: str, target: Path) -> list[Job]:
     """
     from wavechain.residual import identity, refuse_audio
 
-    for job in jobs:
-        refuse_stream(job.source)
     if target.is_dir():
-        is_folder = output.endswith("/") or Path(output).is_dir()
-        root = Path(output) if is_folder else Path(output.partition("{")[0] + "x").parent
-        jobs = [replace(job, residual=target / job.output.relative_to(root)) for job in jobs]
+        jobs = [replace(job, residual=target / job.output.relative_to(root_of(output))) for job in jobs]
     elif len(jobs) > 1:
         raise UsageError(f"--residual {target}: is no folder, and there are {len(jobs)} inputs.", hint="mkdir.")
     else:
@@ -147,11 +142,12 @@ def _check_report(report: Path, jobs: list[Job], policy: str) -> None:
         raise OutputExistsError(f"--report {report}: exists already.", hint="a name that ends in .jsonl.")
 
 
-def _show_plans(chain: Chain, jobs: list[Job], options: RunOptions, *, as_json: bool) -> int:
+def _show_plans(chain: Chain, jobs: list[Job], options: RunOptions, *, makes_folders: bool, as_json: bool) -> int:
     worst = EXIT_OK
     for job in jobs:
         try:
-            plan = _plan(chain, job, options, mirrored=len(jobs) > 1)
+            options = replace(options, residual=job.residual)
+            plan = make_plan(chain, job.source, job.output, options, makes_folders=makes_folders)
         except WavechainError as error:
             if len(jobs) == 1 or debugging():
                 raise
@@ -167,14 +163,6 @@ def _show_plans(chain: Chain, jobs: list[Job], options: RunOptions, *, as_json: 
     return worst
 
 
-def _plan(chain: Chain, job: Job, options: RunOptions, *, mirrored: bool) -> Plan:
-    """A plan; where the folders of many outputs would first be made, in the folder that exists already."""
-    output = job.output
-    if mirrored and not output.parent.exists():
-        return make_plan(chain, job.source, Path(output.name).absolute(), options)
-    return make_plan(chain, job.source, output, options)
-
-
 def _run(chain: Chain, jobs: list[Job], options: RunOptions, request: Request) -> int:
     workers = worker_count(request.jobs)
     failed: list[WavechainError] = []
@@ -183,7 +171,7 @@ def _run(chain: Chain, jobs: list[Job], options: RunOptions, request: Request) -
         view = stack.enter_context(_view(request, len(jobs)))
         report_file = stack.enter_context(_report_file(request.report)) if request.report else None
         if workers <= 1:
-            options = RunOptions(**{**options.__dict__, "progress": view.progress})
+            options = replace(options, progress=view.progress)
         events = stack.enter_context(
             contextlib.closing(
                 run_batch(chain, jobs, options, workers=workers, skip_existing=request.existing == "skip")

@@ -109,16 +109,37 @@ def jobs_for(inputs: Sequence[Input], target: str, extension: str | None) -> lis
 
 def make_folders(jobs: Iterable[Job]) -> None:
     """Create the folders that folder and template targets imply."""
-    for job in jobs:
+    for path in (path for job in jobs for path in (job.output, job.residual) if path is not None):
         try:
-            job.output.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise unwritable(job.output.parent, error) from None
+            raise unwritable(path.parent, error) from None
+
+
+def picture_names(inputs: Sequence[Input], target: Path) -> list[Path]:
+    """Where the picture of each input goes: *target*, or below that folder as the input lies below its own.
+
+    Raises  UsageError when many would go into one file, OutputExistsError when two would get the same name
+    """
+    if not target.is_dir():
+        if len(inputs) == 1:
+            return [target]
+        if target.suffix:
+            raise UsageError(f"{target} is one picture, and there are several files.", hint="--plot FOLDER.")
+    jobs = [Job(item.path, target / _fill("{folder}/{name}.png", item, 0, None)) for item in inputs]
+    _refuse_collisions(jobs)
+    make_folders(jobs)
+    return [job.output for job in jobs]
 
 
 def makes_folders(target: str) -> bool:
     """Whether *target* is a folder or a template, not one file."""
     return target != "-" and (_is_folder(target) or bool(_fields(target)))
+
+
+def root_of(target: str) -> Path:
+    """The folder that outputs which are named by *target* lie in or below."""
+    return Path(target) if _is_folder(target) else Path(target.partition("{")[0] + "x").parent
 
 
 def _is_folder(target: str) -> bool:
@@ -195,5 +216,5 @@ def _refuse_collisions(jobs: Sequence[Job]) -> None:
         if other is not job:
             raise OutputExistsError(
                 f"{other.source} and {job.source} would both become {job.output}.",
-                hint="-o 'OUT/{folder}/{name}.{ext}', or process them apart.",
+                hint="process them apart, or -o 'OUT/{folder}/{name}.{ext}'.",
             )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from pydantic import Field, ValidationError
 from pydantic_core import PydanticUndefined
 
-from wavechain.errors import ParameterError, nearest
+from wavechain.errors import ParameterError, PluginError, nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -147,12 +147,22 @@ def parameter_error(model: type[BaseModel], stage: str, error: ValidationError) 
     said = f"{where} = {first['input']!r}" if where else str(first["input"])
     if parameter is None:
         reason = str(cause) if cause is not None else first["msg"]
-        return ParameterError(f"{stage}: {reason}", hint=f"wavechain stages describe {stage}.")
+        return ParameterError(f"{stage}: {reason}", hint=_described(model, f"other values of {', '.join(known)}."))
     if parameter.choices:
         return ParameterError(f"{stage}: {said} is not a choice.", hint=f"one of {', '.join(parameter.choices)}.")
     if first["type"].startswith(("greater_than", "less_than")):
         unit = f" {parameter.unit}" if parameter.unit else ""
         return ParameterError(f"{stage}: {said} is out of range.", hint=f"{parameter.range}{unit}.")
-    expected = f"a {parameter.type}" if not parameter.type.startswith("list") else parameter.type
-    reason = f" ({cause})" if cause is not None else ""
-    return ParameterError(f"{stage}: {said} is not {expected}{reason}.", hint=f"wavechain stages describe {stage}.")
+    plural = "s" if parameter.type.startswith("list of") else ""
+    reason = f" is not a {parameter.type}{plural}" if cause is None else f": {cause}"
+    return ParameterError(f"{stage}: {said}{reason}.", hint=_described(model, f"{parameter.name}: {parameter.help}"))
+
+
+def _described(model: type[BaseModel], otherwise: str) -> str:
+    """The command that describes a stage. It knows no parts, nor stages that nobody registered."""
+    from wavechain.registry import registry
+
+    try:
+        return f"wavechain stages describe {registry().name_of(model)}."  # type: ignore[arg-type]
+    except PluginError:
+        return otherwise

@@ -7,7 +7,7 @@ returns is what `wavechain plan` prints and what `wavechain.run.execute` carries
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from wavechain.stream import Spec
 if TYPE_CHECKING:
     from wavechain.audio import Media
     from wavechain.origins import FileOrigin
+    from wavechain.residual import Residual
     from wavechain.run import RunOptions
 
 MAX_HOURS = 100.0
@@ -65,6 +66,7 @@ class Plan:
     encoding: Encoding
     options: RunOptions
     dither: bool
+    residual: Residual | None = None
     warnings: tuple[str, ...] = field(default_factory=tuple)
 
     @property
@@ -94,16 +96,24 @@ class Plan:
         }
 
 
-def make_plan(chain: Chain, source: Path, output: Path, options: RunOptions) -> Plan:
-    """Resolve *chain* for one file. Raises before anything is written; every message names the file or the stage."""
-    check_output(source, output, overwrite=options.overwrite)
-    if options.residual is not None:
-        refuse_stream(source)
-    origin = open_input(source)
-    return plan_origin(chain, source, output, origin, options)
+def make_plan(chain: Chain, source: Path, output: Path, options: RunOptions, *, makes_folders: bool = False) -> Plan:
+    """Resolve *chain* for one file. Raises before anything is written; every message names the file or the stage.
+
+    makes_folders  those that are to hold what is written need not be there yet
+    """
+    check_output(source, output, overwrite=options.overwrite, makes_folders=makes_folders)
+    plan = _resolved(chain, source, output, open_input(source), options)
+    if options.residual is None:
+        return plan
+    from wavechain.residual import settle_residual
+
+    try:
+        return replace(plan, residual=settle_residual(plan, options.residual, makes_folders=makes_folders))
+    except WavechainError as error:
+        raise error.at(str(source)) from error.__cause__
 
 
-def plan_origin(chain: Chain, source: Path, output: Path, origin: FileOrigin, options: RunOptions) -> Plan:
+def _resolved(chain: Chain, source: Path, output: Path, origin: FileOrigin, options: RunOptions) -> Plan:
     _refuse_huge(source, origin.spec)
     opening = Opening(seed=options.seed, file_key=source.name, tail_seconds=options.tail_seconds, planning=True)
     try:
@@ -178,17 +188,17 @@ def find_writer(suffix: str) -> Writer:
     raise UsageError(f"no writer for {suffix!r} files.", hint=f"{guess}." if guess else f"one of {' '.join(known)}.")
 
 
-def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
+def check_output(source: Path, output: Path, *, overwrite: bool, makes_folders: bool = False) -> None:
     """Refuse an output that is the input, exists already, or lies where nothing can be written."""
     if output == STDIO:
         return
     try:
-        _check_output(source, output, overwrite=overwrite)
+        _check_output(source, output, overwrite=overwrite, makes_folders=makes_folders)
     except OSError as error:
         raise unwritable(output, error) from None
 
 
-def _check_output(source: Path, output: Path, *, overwrite: bool) -> None:
+def _check_output(source: Path, output: Path, *, overwrite: bool, makes_folders: bool) -> None:
     if output.is_symlink() and not output.exists():
         raise UsageError(f"{output}: is a link to nothing.", hint="another name, or mend the link.")
     if source != STDIO and output.exists() and source.exists() and os.path.samefile(source, output):
@@ -200,19 +210,12 @@ def _check_output(source: Path, output: Path, *, overwrite: bool) -> None:
     if output.exists() and not overwrite:
         raise OutputExistsError(f"{output}: exists already.", hint="--overwrite, --skip, or another name.")
     folder = output.parent
+    if makes_folders:
+        folder = next((each for each in output.parents if each.exists()), folder)
     if not folder.exists():
         raise UnwritableError(f"{output}: its folder {folder} does not exist.", hint=f"mkdir -p {folder}.")
     if not os.access(folder, os.W_OK):
         raise UnwritableError(f"{output}: the folder {folder} is read-only.", hint="a folder that you may write to.")
-
-
-def refuse_stream(source: Path) -> None:
-    """Raises UsageError for standard input and pipes: a residual takes a second reading."""
-    if source == STDIO or (source.exists() and not source.is_file() and not source.is_dir()):
-        name = "standard input" if source == STDIO else source
-        raise UsageError(
-            f"--residual: {name} is a stream, which can be read only once.", hint="save it to a file first."
-        )
 
 
 def _refuse_huge(source: Path, spec: Spec) -> None:

@@ -16,6 +16,7 @@ from wavechain.files import STDIO, open_input
 from wavechain.lastmile import deliver
 from wavechain.output import OutputOptions
 from wavechain.plan import Plan, check_output, find_writer
+from wavechain.run import name_of
 from wavechain.stages import Encoding, Writer
 from wavechain.stream import Block, Spec
 
@@ -41,20 +42,17 @@ def identity(path: Path) -> object:
     return found.st_dev, found.st_ino
 
 
-def settle_residual(plan: Plan) -> Residual | None:
-    """The residual of *plan*: in the file that was named, or in the folder that was named, under the output's name.
-    Everything that can be refused is refused here, before anything runs.
+def settle_residual(plan: Plan, wanted: Path, *, makes_folders: bool) -> Residual:
+    """The residual of *plan*: in the file *wanted*, or in the folder *wanted* under the output's name. Everything that
+    can be refused is refused here, before anything runs.
 
     Raises  SpecMismatchError when input and output cannot be subtracted, OutputExistsError, UnwritableError, UsageError
             for a name or a format that cannot hold it
     """
-    wanted = plan.options.residual
-    if wanted is None:
-        return None
     before, after = plan.origin.spec, plan.spec
     if (before.rate, before.shape) != (after.rate, after.shape) or plan.output == STDIO:
         raise SpecMismatchError(
-            f"{plan.source} is {before}, its output {after}: they cannot be subtracted.",
+            f"{name_of(plan.source)} is {before}, its output {after}: they cannot be subtracted.",
             hint="without --residual, or a chain that keeps rate and channels and writes a file.",
         )
     path = wanted / plan.output.name if wanted.is_dir() else wanted
@@ -63,7 +61,7 @@ def settle_residual(plan: Plan) -> Residual | None:
     refuse_audio(path, {identity(plan.source), identity(plan.output)})
     spec = Spec.audio(before.sample_rate, before.channels, before.length)
     try:
-        check_output(plan.source, path, overwrite=plan.options.overwrite)
+        check_output(plan.source, path, overwrite=plan.options.overwrite, makes_folders=makes_folders)
         writer = find_writer(path.suffix.lower())
     except WavechainError as error:
         raise error.at("--residual") from error.__cause__
@@ -80,29 +78,41 @@ def refuse_audio(path: Path, audio: set[object]) -> None:
         raise OutputExistsError(f"--residual {path}: is an input or an output of this run.", hint="another name.")
 
 
-def write_residual(plan: Plan, residual: Residual) -> None:
-    """Subtract the finished output from the input, sample by sample, and write the difference at full precision.
+def write_residual(plan: Plan, residual: Residual) -> list[str]:
+    """Subtract the finished output from the input, sample by sample, and write the difference in steps as fine as the
+    input's; dithered where the output has finer ones. Gives back warnings.
 
     Raises  UnwritableError, leaving no file behind
     """
     encoding = residual.encoding
-    deliver(
-        _differences(side_by_side(open_input(plan.source), open_input(plan.output))),
+    steps = (plan.media.bits, None if plan.encoding.lossy else plan.encoding.bits)
+    frames = [0, 0]
+    delivery = deliver(
+        _differences(side_by_side(plan.origin, open_input(plan.output)), frames),
         residual.path,
         residual.writer,
         encoding,
         residual.spec,
         Media(),
         OPTIONS,
-        dither=encoding.bits is not None and encoding.bits < 24,
+        dither=encoding.bits is not None and any(bits is None or bits > encoding.bits for bits in steps),
         seed=plan.options.seed,
         overwrite=plan.options.overwrite,
     )
+    if frames[0] == frames[1]:
+        return delivery.warnings
+    told = f"{name_of(plan.source)} has {frames[0]} frames, {plan.output} has {frames[1]}"
+    doubt = "where the chain delays, trims or stretches, the residual means nothing."
+    return [*delivery.warnings, f"{residual.path}: {told}; {doubt}"]
 
 
-def _differences(pairs: Iterator[tuple[Block, Block]]) -> Iterator[Block]:
-    """Over the length that both have: a tail that the output has beyond the input was not taken away from anything."""
+def _differences(pairs: Iterator[tuple[Block, Block]], frames: list[int]) -> Iterator[Block]:
+    """Over the length that both have: a tail that the output has beyond the input was not taken away from anything.
+    Counts the *frames* of each.
+    """
     for before, after in pairs:
-        frames = min(before.shape[-1], after.shape[-1])
-        if frames:
-            yield np.ascontiguousarray(before[:, :frames] - after[:, :frames])
+        frames[0] += before.shape[-1]
+        frames[1] += after.shape[-1]
+        both = min(before.shape[-1], after.shape[-1])
+        if both:
+            yield np.ascontiguousarray(before[:, :both] - after[:, :both])

@@ -17,7 +17,7 @@ import numpy as np
 import wavechain
 from wavechain.audio import Audio
 from wavechain.engine import Opening, Prepared, prepare
-from wavechain.errors import EmptyAudioError, UnwritableError, WavechainError
+from wavechain.errors import EmptyAudioError, SpecMismatchError, UnwritableError, WavechainError
 from wavechain.lastmile import deliver, unwritable
 from wavechain.nodes import Leaf
 from wavechain.origins import AudioOrigin, Progress
@@ -71,10 +71,7 @@ def execute(plan: Plan) -> Report:
 
 
 def _execute(plan: Plan) -> Report:
-    from wavechain.residual import settle_residual, write_residual
-
     options, chain = plan.options, plan.chain
-    residual = settle_residual(plan)
     opening = Opening(seed=options.seed, file_key=plan.source.name, tail_seconds=options.tail_seconds)
     before = _Meters(plan.origin.spec) if options.measure else None
     after = _Meters(plan.spec) if options.measure else None
@@ -96,10 +93,12 @@ def _execute(plan: Plan) -> Report:
             seed=derive_seed(options.seed, plan.source.name, "dither"),
             overwrite=options.overwrite,
         )
-    if residual is not None:
-        write_residual(plan, residual)
     report = Report(name_of(plan.source), name_of(plan.output), prepared.spec)
     report.warnings += delivery.warnings
+    if plan.residual is not None:
+        from wavechain.residual import write_residual
+
+        report.warnings += write_residual(plan, plan.residual)
     for leaf in prepared.series.leaves():
         if isinstance(leaf, Leaf) and (warning := leaf.processor.report.get("warning")):
             report.warnings.append(f"{report.source}: {leaf.place}: {warning}")
@@ -126,8 +125,13 @@ def _execute(plan: Plan) -> Report:
 
 
 def run_audio(chain: Chain, audio: Audio, *, seed: int = 0, tail_seconds: float | None = None) -> Audio:
-    """Run *chain* on a signal in memory. The result carries the tags of the input."""
+    """Run *chain* on a signal in memory. The result carries the tags of the input.
+
+    Raises  SpecMismatchError for a chain that ends in features
+    """
     prepared = prepare(chain.stages, AudioOrigin(audio), Opening(seed=seed, tail_seconds=tail_seconds))
+    if prepared.spec.kind != "audio":
+        raise SpecMismatchError(f"the chain ends with {prepared.spec}, not with sound.", hint="inverse as last stage.")
     blocks = list(prepared.blocks)
     waveform = np.concatenate(blocks, axis=-1) if blocks else prepared.spec.zeros(0)
     return Audio(waveform, prepared.spec.sample_rate, audio.media)

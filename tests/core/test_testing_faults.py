@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
 
+import faulty_stages as faulty
 import pytest
 
 from wavechain.stages import Stage
 from wavechain.testing.checks import MODEL_CHECKS, STREAM_CHECKS, TRANSFORM_CHECKS, Checks, examine
 from wavechain.testing.promises import PROMISES
 from wavechain.testing.subject import Subject
-
-FOLDER = str(Path(__file__).parent)
-sys.path.insert(0, FOLDER)
-import faulty_stages as faulty  # noqa: E402
-
-sys.path.remove(FOLDER)
 
 # Each fault, and the promises that are broken with it and by nothing else.
 EFFECTS = {
@@ -93,11 +86,6 @@ FINE = {
     faulty.FineDerivative: MODEL_CHECKS,
     faulty.FineSampler: MODEL_CHECKS,
 }
-
-
-@pytest.fixture(autouse=True)
-def _found_by_a_spawned_process(monkeypatch):
-    monkeypatch.syspath_prepend(FOLDER)
 
 
 def reports(stage: Stage, checks: Checks) -> dict[str, str]:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
+import faulty_files as faulty
 import pytest
 
 from wavechain.testing.checks import LOADER_CHECKS, PLUGIN_CHECKS, WRITER_CHECKS, Checks, PluginSubject, examine
 from wavechain.testing.subject import FileSubject, WriterSubject
-
-FOLDER = str(Path(__file__).parent)
-sys.path.insert(0, FOLDER)
-import faulty_files as faulty  # noqa: E402
-
-sys.path.remove(FOLDER)
 
 LOADERS = {
     faulty.FineLoader: set(),

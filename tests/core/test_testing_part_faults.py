@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from wavechain.testing.checks import (
@@ -18,11 +15,7 @@ from wavechain.testing.promises import PROMISES
 
 torch = pytest.importorskip("torch")
 
-FOLDER = str(Path(__file__).parent)
-sys.path.insert(0, FOLDER)
 import faulty_parts as faulty  # noqa: E402
-
-sys.path.remove(FOLDER)
 
 RECIPES = {
     faulty.Fine: set(),

@@ -185,7 +185,7 @@ def test_output_equal_to_input_is_refused_and_the_input_kept(wavechain, song, tm
         (["-s", "gain:gain_db=1000"], 2, "gain: gain_db = 1000 is out of range. Try: -120 to 60 dB."),
         (["-s", "highpass:cutoff_hz=30000"], 2, "22050"),
         (["-s", "inverse"], 3, "stage 1 (inverse)"),
-        (["-s", "gain:gain_db=true"], 2, "gain: gain_db = True is not a number (true and false are not numbers)."),
+        (["-s", "gain:gain_db=true"], 2, "gain: gain_db = True: true and false are not numbers."),
         (["--preset", "podcats"], 3, "podcast"),
         (["--chain", "missing.toml"], 3, "missing.toml"),
         (["--jobs", "zero"], 2, "--jobs zero is out of range"),

@@ -74,7 +74,7 @@ def test_results_keep_their_shape_and_are_the_same_for_the_same_seed(wavechain, 
     assert list(fault["groups"]["all"]["rows"]["gain"]["lsd"]) == [
         *("n", "of", "median", "interval", "gain", "gain_interval", "standing")
     ]
-    assert list(first["items"][0]) == ["fault", "item", "content", "severity", "scores", "delays"]
+    assert list(first["items"][0]) == ["fault", "item", "content", "severity", "scores", "delays", "failure"]
 
 
 def test_what_the_cache_holds_is_not_run_again(wavechain, clean, tmp_path):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from wavechain import Audio, Chain
-from wavechain.errors import OutputExistsError, UsageError
+from wavechain.errors import OutputExistsError
 from wavechain.run import RunOptions
 from wavechain.testing import music
+from wavechain_cli.running import Request, run_request
 
 
 def test_output_and_residual_add_up_to_the_input(wavechain, tmp_path, monkeypatch):
@@ -136,18 +140,47 @@ def test_a_residual_that_no_file_can_hold_is_refused_before_any_work(wavechain, 
     assert below(tmp_path) == ["in.wav"]
 
 
-def test_a_stream_is_refused_before_it_is_read(wavechain, tmp_path, monkeypatch):
-    class Unread(io.BytesIO):
-        def read(self, *_):
-            raise AssertionError("standard input was read")
-
+def test_a_dry_run_refuses_what_the_run_would_refuse(wavechain, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    said = wavechain("run", "-", "out.wav", "-s", "gain", "--residual", "gone.wav")
+    (tmp_path / "gone").mkdir()
+    music(sample_rate=48_000, channels=1, seconds=1).write("in.wav")
+    chain = ("-s", "gain", "--dry-run", "--residual")
+    said = wavechain("run", "in.wav", "out.wav", *chain, "gone.xyz")
     assert said.code == 2
-    assert said.err == (
-        "error: --residual: standard input is a stream, which can be read only once. Try: save it to a file first.\n"
-    )
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Unread()))
-    with pytest.raises(UsageError, match="is a stream"):
-        Chain.of("gain").run("-", "out.wav", RunOptions(residual=tmp_path / "gone.wav"))
-    assert below(tmp_path) == []
+    assert "--residual: no writer for '.xyz' files" in said.err
+    assert wavechain("run", "in.wav", "-o", "out/{stem}/{index}.wav", *chain, "gone").code == 0
+    assert below(tmp_path) == ["in.wav"]
+
+
+def test_sixteen_bits_less_sixteen_bits_are_sixteen_bits(wavechain, song, tmp_path, read):
+    said = wavechain("run", song, tmp_path / "o.wav", "-s", "highpass", "--residual", tmp_path / "gone.wav")
+    assert said.code == 0, said.err
+    before, after, gone = (read(path).waveform for path in (song, tmp_path / "o.wav", tmp_path / "gone.wav"))
+    assert np.abs(gone).max() > 0.001
+    np.testing.assert_array_equal(after + gone, before)
+
+
+@pytest.mark.parametrize("source", ["-", "pipe"])
+def test_a_stream_has_the_residual_of_the_same_file(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    music(sample_rate=48_000, channels=1, seconds=1).write("in.wav")
+    sound = (tmp_path / "in.wav").read_bytes()
+    if source == "pipe":
+        os.mkfifo(source)
+        threading.Thread(target=(tmp_path / source).write_bytes, args=(sound,), daemon=True).start()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sound)))
+    request = Request([source, "out.wav"], stages=["highpass"], residual=Path("gone.wav"))
+    assert run_request(request, dry_run=False) == 0
+    before, after, gone = (Audio.read(tmp_path / name).waveform for name in ("in.wav", "out.wav", "gone.wav"))
+    np.testing.assert_allclose(after + gone, before, atol=2**-22)
+
+
+@pytest.mark.parametrize(("stage", "frames"), [("trim:start_seconds=0.25", 36_000), ("pad:start_seconds=1", 96_000)])
+def test_lengths_that_differ_are_told(wavechain, tmp_path, monkeypatch, stage, frames):
+    monkeypatch.chdir(tmp_path)
+    music(sample_rate=48_000, channels=1, seconds=1).write("in.wav")
+    said = wavechain("run", "in.wav", "out.wav", "-s", stage, "--residual", "gone.wav")
+    assert said.code == 0
+    assert f"warning: gone.wav: in.wav has 48000 frames, out.wav has {frames}; " in said.err
+    assert Audio.read("gone.wav").frames == min(48_000, frames)
+    assert "frames" not in wavechain("run", "in.wav", "same.wav", "-s", "gain", "--residual", "nothing.wav").err

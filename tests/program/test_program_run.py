@@ -102,6 +102,30 @@ def test_a_dry_run_writes_nothing(wavechain, song, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_needs_no_folder_that_the_run_would_make(wavechain, song, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    takes = [shutil.copy(song, tmp_path / name) for name in ("a.wav", "b.wav")]
+    for names in (["a.wav"], ["a.wav", "b.wav"]):
+        said = wavechain("run", *names, "-o", "new/folder/", "--dry-run", "--json")
+        assert said.code == 0, said.err
+        plans = [json.loads(line) for line in said.out.splitlines()]
+        assert [plan["output"] for plan in plans] == [f"new/folder/{name}" for name in names]
+    assert sorted(tmp_path.iterdir()) == takes
+
+
+def test_pictures_of_files_of_one_name_do_not_replace_one_another(wavechain, song, tmp_path):
+    pytest.importorskip("matplotlib")
+    names = [tmp_path / name / "take.wav" for name in ("a", "b")]
+    for name in names:
+        name.parent.mkdir()
+        shutil.copy(song, name)
+    said = wavechain("inspect", *names, "--plot", tmp_path / "pictures")
+    assert (said.code, said.out) == (2, "")
+    assert "would both become" in said.err
+    assert wavechain("inspect", names[0], song, "--plot", tmp_path / "pictures").code == 0
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["song.wav.png", "take.wav.png"]
+
+
 def test_an_untouched_file_is_copied_sample_by_sample(wavechain, song, tmp_path, read):
     assert wavechain("run", song, tmp_path / "o.flac", "-s", "pad:end_seconds=1", "--verify").code == 0
     before, after = read(song).waveform, read(tmp_path / "o.flac").waveform

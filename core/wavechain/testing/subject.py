@@ -31,7 +31,21 @@ def some_music(sample_rate: int = SAMPLE_RATE, channels: int = 2, seconds: float
 
 
 @dataclass(eq=False)
-class Subject:
+class PartSubject:
+    """Anything with settings: a part that a recipe asks for by name, a recipe, a stage."""
+
+    stage: Stage
+
+    @property
+    def who(self) -> str:
+        return repr(self.stage)
+
+    def broken(self, promise: str, *facts: str) -> BrokenPromise:
+        return BrokenPromise(promise, facts, who=self.who)
+
+
+@dataclass(eq=False)
+class Subject(PartSubject):
     """A stage that turns one stream into another, and what it is tried on.
 
     before    stages that make its input out of audio: ``[Stft()]`` for an effect on spectra
@@ -39,7 +53,6 @@ class Subject:
     examples  how many random ways of cutting the input into blocks are tried
     """
 
-    stage: Stage
     before: Sequence[Stage] = ()
     audio: Audio | None = None
     examples: int = 12
@@ -48,10 +61,6 @@ class Subject:
     _part: Signal | None = field(default=None, init=False)
     _plain: dict[int, Played] = field(default_factory=dict, init=False)
     plain_faults: set[str] = field(default_factory=set, init=False)
-
-    @property
-    def who(self) -> str:
-        return repr(self.stage)
 
     @property
     def tolerance(self) -> float:
@@ -144,9 +153,6 @@ class Subject:
             self.play(self.other.first(1000))
         return not difference(first.data, self.play(signal).data, 0, ("", ""))
 
-    def broken(self, promise: str, *facts: str) -> BrokenPromise:
-        return BrokenPromise(promise, facts, who=self.who)
-
     @property
     def _audio_spec(self) -> tuple[int, int]:
         first = self.input.spec if self.input.spec.source is None else self.input.spec.source
@@ -179,7 +185,7 @@ def _tolerance(stage: Stage) -> float:
 
 
 @dataclass(eq=False)
-class FileSubject:
+class FileSubject(PartSubject):
     """A loader, and how to make files for it.
 
     make_file  writes the sound into a folder in the format of the loader, and returns what the loader is to open
@@ -192,16 +198,9 @@ class FileSubject:
     tolerance: float = 2.0**-15
     examples: int = 12
 
-    @property
-    def who(self) -> str:
-        return repr(self.stage)
-
-    def broken(self, promise: str, *facts: str) -> BrokenPromise:
-        return BrokenPromise(promise, facts, who=self.who)
-
 
 @dataclass(eq=False)
-class WriterSubject:
+class WriterSubject(PartSubject):
     """A writer, and how its files are read back.
 
     suffix     of the files it is to write, ``.wav``
@@ -216,27 +215,6 @@ class WriterSubject:
     read_back: Callable[[Path], Audio] = Audio.read
     tolerance: float = 2.0**-15
     examples: int = 8
-
-    @property
-    def who(self) -> str:
-        return repr(self.stage)
-
-    def broken(self, promise: str, *facts: str) -> BrokenPromise:
-        return BrokenPromise(promise, facts, who=self.who)
-
-
-@dataclass(eq=False)
-class PartSubject:
-    """A part that a recipe asks for by name, or a recipe."""
-
-    stage: Stage
-
-    @property
-    def who(self) -> str:
-        return repr(self.stage)
-
-    def broken(self, promise: str, *facts: str) -> BrokenPromise:
-        return BrokenPromise(promise, facts, who=self.who)
 
 
 def difference(expected: Block, found: Block, tolerance: float, names: tuple[str, str]) -> str:

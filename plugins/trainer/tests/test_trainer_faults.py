@@ -27,6 +27,7 @@ from wavechain.errors import (
     UsageError,
     WavechainError,
 )
+from wavechain.recipes import Recipe, part
 from wavechain.testing import music, silence
 
 torch = pytest.importorskip("torch")
@@ -343,7 +344,25 @@ def test_memories_that_no_optimiser_takes_are_refused_by_name(training, betas):
     with pytest.raises(ParameterError) as error:
         training(betas=betas)
     assert "betas" in said_by(error)
-    assert "both must be at least 0 and below 1" in str(error.value)
+    assert str(error.value).endswith("both must be at least 0 and below 1. Try: wavechain stages describe training.")
+
+
+def test_a_wrong_setting_of_a_part_is_explained_where_no_command_does():
+    with pytest.raises(ParameterError) as error:
+        part("degradation", "hum", {"drift": "much"})
+    meaning = "How far off the frequency may be, as a share of it."
+    assert said_by(error) == f"hum: drift = 'much' is not a number. Try: drift: {meaning}"
+    with pytest.raises(ParameterError, match=r"sizes = 'all' is not a list of whole numbers\. Try: sizes: "):
+        part("loss", "multi-resolution-stft", {"sizes": "all"})
+
+
+def test_a_recipe_that_keeps_no_network_has_none_to_begin_with(training, recordings, tmp_path, monkeypatch):
+    import toy_recipes
+
+    first = training(steps=1).train([recordings], tmp_path / "first")
+    monkeypatch.setattr(toy_recipes.Toy, "describe", Recipe.describe)
+    with pytest.raises(UsageError, match="holds a toy-net; the recipe keeps no network"):
+        training(start=str(first)).train([recordings], tmp_path / "second")
 
 
 def test_noise_that_holds_no_sound_is_refused(training, recordings, tmp_path):

@@ -440,9 +440,10 @@ def _asked_to_stop() -> Iterator[threading.Event]:
 def begin_with(model: ModelFolder, recipe: Recipe, networks: Mapping[str, nn.Module]) -> None:
     """Raises UsageError for a model of another network, UnreadableError for weights that are no good."""
     told = recipe.describe()
-    if model.part != told["part"]:
+    if model.part != told.get("part"):
+        mine = f"trains a {told['part']}" if told else "keeps no network"
         raise UsageError(
-            f"start: {model.path} holds a {model.part}; the recipe trains a {told['part']}.",
+            f"start: {model.path} holds a {model.part}; the recipe {mine}.",
             hint="wavechain models list.",
         )
     try:

@@ -44,12 +44,9 @@ def _named(*checks: Check) -> dict[str, Check]:
     return {check.__name__.replace("_", "-"): check for check in checks}
 
 
-SETTINGS_CHECKS: Checks = _named(
-    settings.parameters_documented,
-    settings.settings_frozen,
-    settings.pickles,
-    settings.registered_name,
-)
+_SETTINGS = (settings.parameters_documented, settings.settings_frozen, settings.pickles)
+
+SETTINGS_CHECKS: Checks = _named(*_SETTINGS, settings.registered_name)
 
 STREAM_CHECKS: Checks = {
     **SETTINGS_CHECKS,
@@ -138,12 +135,7 @@ WRITER_CHECKS: Checks = {
     ),
 }
 
-PART_CHECKS: Checks = _named(
-    settings.parameters_documented,
-    settings.settings_frozen,
-    settings.pickles,
-    settings.settings_round_trip,
-)
+PART_CHECKS: Checks = _named(*_SETTINGS, settings.settings_round_trip)
 
 RECIPE_CHECKS: Checks = {
     **PART_CHECKS,

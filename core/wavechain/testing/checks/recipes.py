@@ -173,8 +173,8 @@ def chance_from_the_generators(subject: RecipeSubject) -> None:
 
 def _unlike(batch: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """The first array that is not the same in both, or nothing."""
-    same = (name for name in batch if name in other and np.array_equal(batch[name], other[name]))
-    return next(iter(dict.fromkeys([*batch, *other]).keys() - set(same)), "")
+    names = dict.fromkeys([*batch, *other])
+    return next((name for name in names if not np.array_equal(batch.get(name, ()), other.get(name, ()))), "")
 
 
 def input_untouched(subject: RecipeSubject) -> None:

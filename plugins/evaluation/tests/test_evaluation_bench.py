@@ -188,6 +188,13 @@ def test_a_program_that_fails_is_named(text, said):
         restore(command_row(text.replace("{python}", sys.executable)), [(sound, RATE)], [sound])
 
 
+@pytest.mark.parametrize("text", ["stft", "stft:hop_length=245"])  # 43.1 columns a second, and 90
+def test_a_chain_that_ends_in_features_is_told_so(text):
+    sound = music(sample_rate=RATE, seconds=0.2).waveform
+    with pytest.raises(SpecMismatchError, match=r"the chain ends with stft .* not with sound"):
+        restore(chain_row(text), [(sound, RATE)], [sound])
+
+
 def test_a_program_that_does_not_end_is_told_with_the_seconds_it_had():
     sound = music(sample_rate=RATE, seconds=0.2).waveform
     row = command_row(f"x={shlex.quote(sys.executable)} -c 'import time; time.sleep(30)' {{input}} {{output}}")
@@ -445,6 +452,45 @@ def test_a_program_that_fails_on_the_sound_for_cpu_time_keeps_its_figures(folder
     (said,) = notes(found)
     assert said.startswith("short has no CPU time: short: ended with code 1 (too long for me).")
     assert said.split(". Try")[0] in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_a_recording_that_cannot_be_read_is_left_out_and_no_row_is_blamed(folder, tmp_path):
+    (folder / "broken.wav").write_bytes(b"no sound")  # the first by name: also CPU time must do without it
+    script = "import shutil, sys; shutil.copytree(*sys.argv[1:], dirs_exist_ok=True)"
+    bench = registry().load_part("bench", "restoration")(
+        clean=folder,
+        degradations="clip,clean",
+        chains=("half=gain:gain_db=-6",),
+        commands=(f"all={shlex.quote(sys.executable)} -c {shlex.quote(script)} {{input_folder}} {{output_folder}}",),
+        metrics="si-sdr,change-db",
+        cache=tmp_path / "cache",
+    )
+    found = bench.run()
+    assert [row["failed"] for row in found["rows"]] == [0, 0, 0]
+    assert all(row["cpu_seconds_per_minute"] is not None for row in found["rows"][1:])
+    for told in found["faults"].values():
+        assert {name: group["items"] for name, group in told["groups"].items()} == {"all": 3, "music": 2, "speech": 1}
+    assert "### clip (3 items)" in markdown(found)
+    (said,) = notes(found)
+    assert said.startswith(f"1 items could not be read or worsened, first: {folder / 'broken.wav'}: is not audio")
+    assert {item["item"] for item in found["items"] if item["failure"]} == {"broken.wav"}
+    assert bench.exit_code(found) == 1
+    assert bench.run() == found
+
+
+def test_when_nothing_can_be_read_that_is_what_is_said(folder):
+    for path in folder.iterdir():
+        path.write_bytes(b"no sound")
+    found = registry().load_part("bench", "restoration")(clean=folder, degradations="clip", chains=("gain",)).run()
+    (said,) = notes({**found, "missing": {}})
+    assert said.startswith("3 items could not be read or worsened")
+    assert found["faults"]["clip"]["groups"] == {"all": {"items": 0, "rows": {}, "timed_out": {}}}
+
+
+def test_cpu_time_is_not_taken_of_a_row_that_serves_no_fault_asked_for(folder):
+    bench = registry().load_part("bench", "restoration")
+    found = bench(clean=folder, degradations="clip", chains=("x@hum=gain", "y@clip=gain"), metrics="si-sdr").run()
+    assert [row["cpu_seconds_per_minute"] is None for row in found["rows"]] == [True, True, False]
 
 
 def test_cpu_time_is_taken_with_the_channels_that_the_recordings_have(tmp_path):

@@ -176,7 +176,8 @@ def tune_all(work: Path, folder: Path, items: int) -> int:
             if told is not None and told["n"] == told["of"]:
                 gains[value] = told["gain"]
             else:
-                print(f"{peer.name}, {value}: is left out: {found['rows'][index + 1]['first_failure']}")
+                reason = found["rows"][index + 1]["first_failure"] or "nothing could be measured."
+                print(f"{peer.name}, {value}: is left out: {reason}")
         if not gains:
             continue
         chosen[peer.name] = max(gains, key=lambda value: gains[value])

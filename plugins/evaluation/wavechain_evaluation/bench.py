@@ -70,7 +70,7 @@ class RestorationBench(Stage):
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
         """Measure everything; write the report when there is an *output*. The results as plain data.
 
-        Raises  UsageError, ChainError, MediaError before any work; a row that fails on the way is in the results
+        Raises  UsageError, ChainError, MediaError before any work; what fails on the way is in the results
         """
         needed = [folder for folder in (self.clean, self.noise, self.pairs, self.cache) if folder is not None]
         if self.output is not None:
@@ -88,11 +88,11 @@ class RestorationBench(Stage):
                 command_seconds=self.command_seconds,
             )
             cache = Cache(self.cache, asked.rows, data_key(self.seed, self.noise), self.command_seconds)
-            costly = frozenset(self._some(asked.items, self.costly_items, "costly"))
-            session = _Session(plan, asked, costly, cache, progress)
             for index, row in enumerate(asked.rows):
                 if row.name in self.fresh:
-                    session.cache.forget(index)
+                    cache.forget(index)
+            costly = frozenset(self._some(asked.items, self.costly_items, "costly"))
+            session = _Session(plan, asked, costly, cache, progress)
             outcomes, costs = session.run(self.jobs, cpu=self.cpu)
             found = results(asked, outcomes, costs)
             if folder is not None:
@@ -110,8 +110,9 @@ class RestorationBench(Stage):
 
     @staticmethod
     def exit_code(found: dict[str, Any]) -> int:
-        """1 when a row failed on a recording."""
-        return EXIT_FILES_FAILED if any(row["failed"] for row in found["rows"]) else EXIT_OK
+        """1 when a row failed on a recording, or one could not be read or worsened."""
+        failed = any(row["failed"] for row in found["rows"]) or any(item["failure"] for item in found["items"])
+        return EXIT_FILES_FAILED if failed else EXIT_OK
 
     def _asked(self) -> Asked:
         given = self.pairs is not None
@@ -160,7 +161,8 @@ class _Session:
     def __init__(
         self, plan: Plan, asked: Asked, costly: Collection[str], cache: Cache, progress: Progress | None
     ) -> None:
-        self.plan, self.asked, self.costly, self.cache = plan, asked, costly, cache
+        self.plan, self.asked, self.cache = plan, asked, cache
+        self._metrics = {item.name: self._metrics_for(item, costly) for item in asked.items}
         self._progress = progress or (lambda done, total, text: None)
         self._outcomes: list[Outcome] = []
         self._costs: dict[int, Cost] = {}
@@ -178,10 +180,10 @@ class _Session:
         for fault in self.asked.faults:
             by_folder: dict[int, dict[str, list[str]]] = {}
             for item in self.asked.items:
+                metrics = self._metrics[item.name]
                 for index, row in enumerate(self.asked.rows):
                     if not row.serves(fault):
                         continue
-                    metrics = self._metrics_for(item)
                     outcome = self._known(index, fault, item, metrics)
                     if outcome is not None:
                         self._outcomes.append(outcome)
@@ -207,13 +209,13 @@ class _Session:
         name = self.asked.rows[index].name
         return (name, WANTED) if name == UNPROCESSED else (name,)
 
-    def _metrics_for(self, item: Item) -> list[str]:
+    def _metrics_for(self, item: Item, costly: Collection[str]) -> list[str]:
         """Those that are asked about this item."""
         found = []
         for name in self.asked.metrics:
             metric = registry().load_part("metric", name)
             speech_only = metric.content == "speech" and item.content not in _SPEECH
-            too_costly = getattr(metric, "costly", False) and item.name not in self.costly
+            too_costly = getattr(metric, "costly", False) and item.name not in costly
             if not speech_only and not too_costly:
                 found.append(name)
         return found
@@ -237,7 +239,7 @@ class _Session:
     def _take(self, outcome: Outcome) -> None:
         item = self.plan.items[outcome.item]
         self._outcomes.append(outcome)
-        self.cache.add(outcome, item, self._metrics_for(item))
+        self.cache.add(outcome, item, self._metrics[item.name])
         if self.plan.audio is not None and outcome.item in self.plan.examples and not outcome.error:
             for name in self._sounds(outcome.row):
                 source = self.plan.audio / outcome.fault / sound_name(outcome.item, name)
@@ -246,16 +248,17 @@ class _Session:
     def _time(self) -> None:
         """One row after the other, each in a process of its own, with one thread."""
         todo = []
-        failed = {outcome.row for outcome in self._outcomes if outcome.error}
         for index, row in enumerate(self.asked.rows):
             known = self.cache.cost(index)
-            fault = next((fault for fault in self.asked.faults if row.serves(fault) and fault != CLEAN), None)
+            mine = [outcome for outcome in self._outcomes if outcome.row == index and not outcome.no_pair]
             if known is not None:
                 self._costs[index] = known
-            elif index not in failed and row.name != UNPROCESSED:
-                todo.append((index, fault or CLEAN))
-        names = [item.name for item in self.asked.items][:_COST_ITEMS]
-        for count, (index, fault) in enumerate(todo, 1):
+            elif mine and row.name != UNPROCESSED and not any(outcome.error for outcome in mine):
+                served = {outcome.fault for outcome in mine} - {CLEAN}
+                fault = next((fault for fault in self.asked.faults if fault in served), CLEAN)
+                names = sorted(outcome.item for outcome in mine if outcome.fault == fault)
+                todo.append((index, fault, names[:_COST_ITEMS]))
+        for count, (index, fault, names) in enumerate(todo, 1):
             self._progress(count, len(todo), f"CPU time: {self.asked.rows[index].name}")
             try:
                 with _pool(self.plan, 1) as pool:

@@ -9,7 +9,6 @@ seconds it had, and holds until it may take more; nothing else that failed is.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.util
 import json
 import shutil
@@ -22,6 +21,7 @@ from typing import Any
 from wavechain.lastmile import part_file
 from wavechain.registry import registry
 from wavechain_evaluation.faults import SEVERITIES, Item
+from wavechain_evaluation.keys import digest
 from wavechain_evaluation.rows import COMMAND_SECONDS, Row
 from wavechain_evaluation.work import Cost, Outcome
 
@@ -117,12 +117,12 @@ class Cache:
         self._changed.add(self._keys[row])
 
     def _place(self, fault: str, item: Item) -> str:
-        return _digest(self._data_key, fault, item.name, *_file_key(item.path), *_file_key(item.degraded))
+        return digest(self._data_key, fault, item.name, *_file_key(item.path), *_file_key(item.degraded))
 
     def _sound(self, row: int, fault: str, item: Item, name: str) -> Path | None:
         if self._folder is None:
             return None
-        return self._folder / "audio" / self._keys[row] / f"{self._place(fault, item)}-{_digest(name)}.flac"
+        return self._folder / "audio" / self._keys[row] / f"{self._place(fault, item)}-{digest(name)}.flac"
 
 
 def data_key(seed: int, noise: Path | None) -> str:
@@ -132,7 +132,7 @@ def data_key(seed: int, noise: Path | None) -> str:
         told += [part.name, _part_key("degradation", part.full_name)]
     if noise is not None:
         told += [word for path in sorted(noise.rglob("*")) if path.is_file() for word in _file_key(path)]
-    return _digest(*told)
+    return digest(*told)
 
 
 @cache
@@ -141,7 +141,7 @@ def _part_key(kind: str, name: str) -> str:
     found = importlib.util.find_spec(registry().part(kind, name).target.partition(":")[0])
     if found is None or not found.origin:
         return ""
-    return _digest(*(path.read_text(encoding="utf-8") for path in sorted(Path(found.origin).parent.glob("*.py"))))
+    return digest(*(path.read_text(encoding="utf-8") for path in sorted(Path(found.origin).parent.glob("*.py"))))
 
 
 def _file_key(path: Path | None) -> tuple[str, ...]:
@@ -149,7 +149,3 @@ def _file_key(path: Path | None) -> tuple[str, ...]:
         return ()
     facts = path.stat()
     return path.name, str(facts.st_size), str(facts.st_mtime_ns)
-
-
-def _digest(*words: str) -> str:
-    return hashlib.blake2b("\x1f".join(words).encode(), digest_size=12).hexdigest()

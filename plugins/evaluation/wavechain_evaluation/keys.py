@@ -52,10 +52,14 @@ def code_key() -> str:
     return "".join(content_key(Path(place)) for place in places if place)
 
 
+def digest(*words: str) -> str:
+    return hashlib.blake2b("\x1f".join(words).encode(), digest_size=12).hexdigest()
+
+
 def content_key(path: Path) -> str:
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    digest = hashlib.blake2b(digest_size=12)
+    told = hashlib.blake2b(digest_size=12)
     for file in files:
         if "__pycache__" not in file.parts:
-            digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()
+            told.update(file.name.encode() + file.read_bytes())
+    return told.hexdigest()

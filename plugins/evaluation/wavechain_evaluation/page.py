@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from wavechain_evaluation.report import AUDIO
 from wavechain_evaluation.tables import Table, notes, tables, wide_tables
 from wavechain_evaluation.work import WANTED, sound_name
 
@@ -80,7 +81,7 @@ def _players(found: Mapping[str, Any], fault: str, examples: Sequence[str], fold
     for item in examples:
         cells = []
         for name in names:
-            relative = f"audio/{fault}/{sound_name(item, name)}"
+            relative = f"{AUDIO}/{fault}/{sound_name(item, name)}"
             if (folder / relative).is_file():
                 cells.append(
                     f'<tr><td>{escape(name)}</td><td><audio controls preload="none" src="{quote(relative)}"></audio>'

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wavechain.errors import OutputExistsError, UnwritableError, UsageError
+from wavechain.errors import OutputExistsError, UsageError
 from wavechain.lastmile import unwritable
 
 RESULTS, PAGE, AUDIO = "results.json", "report.html", "audio"
@@ -45,7 +45,7 @@ def report_folder(output: Path | None, overwrite: bool, needed: Iterable[Path]) 
     try:
         part.mkdir(parents=True)
     except OSError as error:
-        raise UnwritableError(f"{output}: {(error.strerror or str(error)).lower()}.", hint="another folder.") from None
+        raise unwritable(output, error) from None
     try:
         yield part
         check_output(output, overwrite, needed)

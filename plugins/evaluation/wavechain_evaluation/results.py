@@ -57,7 +57,7 @@ def _facts(name: str) -> dict[str, Any]:
 
 def _row_facts(index: int, row: Row, outcomes: Sequence[Outcome], costs: Mapping[int, Cost]) -> dict[str, Any]:
     cost = costs.get(index, {})
-    failures = [outcome.error for outcome in outcomes if outcome.row == index and outcome.error]
+    failures = [found.error for found in outcomes if found.row == index and found.error and not found.no_pair]
     return {
         "name": row.name,
         "kind": row.kind,
@@ -72,13 +72,14 @@ def _row_facts(index: int, row: Row, outcomes: Sequence[Outcome], costs: Mapping
 
 
 def _fault(fault: str, asked: Asked, outcomes: Sequence[Outcome], facts: Mapping[str, Any]) -> dict[str, Any]:
-    contents = sorted({item.content for item in asked.items})
-    groups = {"all": {item.name for item in asked.items}}
+    mine = [outcome for outcome in outcomes if outcome.fault == fault]
+    absent = {outcome.item for outcome in mine if outcome.no_pair}
+    items = [item for item in asked.items if item.name not in absent]
+    contents = sorted({item.content for item in items})
+    groups = {"all": {item.name for item in items}}
     if len(contents) > 1:
-        groups |= {word: {item.name for item in asked.items if item.content == word} for word in contents}
-    mine = [outcome for outcome in outcomes if outcome.fault == fault and not outcome.error]
+        groups |= {word: {item.name for item in items if item.content == word} for word in contents}
     main = [name for name in main_metrics(fault) if name in asked.metrics]
-    failed = _by_row(asked, (outcome for outcome in outcomes if outcome.fault == fault and outcome.error))
     said: dict[str, Any] = {"main": main, "groups": {}}
     for group, names in groups.items():
         rows: dict[str, dict[str, Any]] = {}
@@ -96,7 +97,7 @@ def _fault(fault: str, asked: Asked, outcomes: Sequence[Outcome], facts: Mapping
             seed = derive_seed(asked.seed, fault, group, metric)
             for name, told in compared(values, sign, seed, met).items():
                 rows.setdefault(name, {})[metric] = told
-        said["groups"][group] = {"items": len(names), "rows": rows, "timed_out": _timed_out(failed, names)}
+        said["groups"][group] = {"items": len(names), "rows": rows, "timed_out": _timed_out(asked, mine, names)}
     return said
 
 
@@ -143,21 +144,13 @@ def _standing(best: Mapping[str, float], found: Mapping[str, float], sign: float
     return "behind" if distance is not None and distance.certain else "tied"
 
 
-def _by_row(asked: Asked, outcomes: Iterable[Outcome]) -> dict[str, dict[str, Outcome]]:
-    found: dict[str, dict[str, Outcome]] = {}
-    for outcome in outcomes:
-        found.setdefault(asked.rows[outcome.row].name, {})[outcome.item] = outcome
-    return found
-
-
-def _timed_out(failed: Mapping[str, Mapping[str, Outcome]], names: set[str]) -> dict[str, dict[str, Any]]:
+def _timed_out(asked: Asked, outcomes: Iterable[Outcome], names: set[str]) -> dict[str, dict[str, Any]]:
     """For each row that was ended for taking long: on how many of the items, and the seconds that all of them had."""
-    told = {}
-    for name, found in failed.items():
-        late = [outcome.timed_out for item, outcome in found.items() if item in names and outcome.timed_out]
-        if late:
-            told[name] = {"items": len(late), "seconds": min(late)}
-    return told
+    late: dict[str, list[float]] = {}
+    for outcome in outcomes:
+        if outcome.timed_out and outcome.item in names:
+            late.setdefault(asked.rows[outcome.row].name, []).append(outcome.timed_out)
+    return {name: {"items": len(seconds), "seconds": min(seconds)} for name, seconds in late.items()}
 
 
 def _items(asked: Asked, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -173,9 +166,12 @@ def _items(asked: Asked, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
                 "severity": {},
                 "scores": {},
                 "delays": {},
+                "failure": "",
             },
         )
         name = asked.rows[outcome.row].name
+        if outcome.no_pair:
+            entry["failure"] = outcome.error
         if not outcome.error:
             entry["severity"] = outcome.severity
             entry["scores"][name] = outcome.scores

@@ -11,7 +11,6 @@ rnnoise=python adapter.py {input_folder} {output_folder}    a program, once for 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -34,7 +33,7 @@ from wavechain.registry import registry
 from wavechain.run import run_audio
 from wavechain.stream import Block
 from wavechain_evaluation.alignment import MOST_SECONDS, delay_frames, moved
-from wavechain_evaluation.keys import code_key, content_key, files_of
+from wavechain_evaluation.keys import code_key, content_key, digest, files_of
 
 UNPROCESSED = "unprocessed"
 COMMAND_SECONDS = 3600.0
@@ -78,7 +77,7 @@ class Row:
             told[2:] = [json.dumps(stages, sort_keys=True), *map(content_key, files_of(stages))]
             if stages:
                 told.append(code_key())
-        return hashlib.blake2b("\x1f".join(told).encode(), digest_size=12).hexdigest()
+        return digest(*told)
 
 
 def unprocessed() -> Row:

@@ -68,6 +68,9 @@ def markdown(found: Mapping[str, Any], group: str = "all") -> str:
 def notes(found: Mapping[str, Any]) -> list[str]:
     """What a reader must know beside the tables, one line each."""
     lines = [f"{name} is left out: {reason}" for name, reason in found["missing"].items()]
+    absent = {item["item"]: item["failure"] for item in found["items"] if item.get("failure")}
+    if absent:
+        lines.append(f"{len(absent)} items could not be read or worsened, first: {next(iter(absent.values()))}")
     failing = [row for row in found["rows"] if row["failed"]]
     lines += [f"{row['name']} failed {row['failed']} times, first: {row['first_failure']}" for row in failing]
     untimed = [row for row in found["rows"] if row.get("cpu_failure")]

@@ -18,7 +18,7 @@ import numpy as np
 
 from wavechain.audio import Audio
 from wavechain.errors import StageError, WavechainError
-from wavechain.files import open_source
+from wavechain.files import open_input
 from wavechain.output import OutputOptions
 from wavechain.registry import registry
 from wavechain.stream import Block
@@ -65,6 +65,7 @@ class Task:
 class Outcome:
     """What came of one item.
 
+    no_pair    whether that is no row's doing: the recording could not be read or worsened, as *error* says
     timed_out  the seconds for an item that were not enough; 0 where nothing was ended for taking long
     """
 
@@ -75,6 +76,7 @@ class Outcome:
     severity: dict[str, str] = field(default_factory=dict)
     delay: int = 0
     error: str = ""
+    no_pair: bool = False
     timed_out: float = 0.0
 
 
@@ -98,14 +100,23 @@ def work(task: Task) -> list[Outcome]:
     """Errors are outcomes: one row or one file that fails must not end the bench."""
     plan = plan_of_this_worker()
     row = plan.rows[task.row]
+    pairs: dict[str, Pair] = {}
+    outcomes = []
+    for name in task.items:
+        try:
+            pairs[name] = _pair(task.fault, name)
+        except Exception as error:  # noqa: BLE001 - as above: a loader or degradation of somebody else's
+            outcomes.append(Outcome(task.row, task.fault, name, error=_told(name, error), no_pair=True))
+    if not pairs:
+        return outcomes
     try:
-        pairs = [_pair(task.fault, name) for name in task.items]
-        sounds = [(pair.degraded, pair.sample_rate) for pair in pairs]
-        repaired = restore(row, sounds, [pair.degraded for pair in pairs], plan.seed, plan.command_seconds)
+        sounds = [(pair.degraded, pair.sample_rate) for pair in pairs.values()]
+        repaired = restore(row, sounds, [sound for sound, _ in sounds], plan.seed, plan.command_seconds)
     except Exception as error:  # noqa: BLE001 - as above: a stage of somebody else's
-        said, late = _told(row, error), plan.command_seconds if isinstance(error, CommandTimeoutError) else 0.0
-        return [Outcome(task.row, task.fault, name, error=said, timed_out=late) for name in task.items]
-    return [_measured(task, name, pair, found) for name, pair, found in zip(task.items, pairs, repaired, strict=True)]
+        said, late = _told(row.name, error), plan.command_seconds if isinstance(error, CommandTimeoutError) else 0.0
+        return [*outcomes, *(Outcome(task.row, task.fault, name, error=said, timed_out=late) for name in pairs)]
+    found = zip(pairs.items(), repaired, strict=True)
+    return [*outcomes, *(_measured(task, name, pair, made) for (name, pair), made in found)]
 
 
 def cost(row_index: int, fault: str, names: Sequence[str]) -> Cost:
@@ -136,7 +147,7 @@ def cost(row_index: int, fault: str, names: Sequence[str]) -> Cost:
         starting, whole = seconds(short), seconds(long)
     except Exception as error:  # noqa: BLE001 - as in `work`
         late = {"timed_out": plan.command_seconds} if isinstance(error, CommandTimeoutError) else {}
-        return {"error": _told(row, error), **late}
+        return {"error": _told(row.name, error), **late}
     a_minute = max(0.0, whole - starting) * 60 / (LONG_SECONDS - SHORT_SECONDS) / channels
     return {"cpu_seconds_per_minute": round(a_minute, 4), "start_cpu_seconds": round(starting, 4)}
 
@@ -178,13 +189,8 @@ def _measured(task: Task, name: str, pair: Pair, found: Repaired) -> Outcome:
 def _pair(fault: str, name: str) -> Pair:
     plan = plan_of_this_worker()
     item = plan.items[name]
-    noises = () if item.degraded is not None else _noises(_sample_rate(item.path))
+    noises = () if plan.noise is None or item.degraded else _noises(open_input(item.path).spec.sample_rate)
     return make_pair(fault, item, plan.seed, noises)
-
-
-def _sample_rate(path: Path) -> int:
-    with open_source(path) as source:
-        return source.spec.sample_rate
 
 
 @lru_cache(maxsize=4)
@@ -203,11 +209,11 @@ def _cpu_seconds() -> float:
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def _told(row: Row, error: Exception) -> str:
+def _told(who: str, error: Exception) -> str:
     """In one line, whatever it is."""
     if isinstance(error, WavechainError):
         return str(error)
-    return str(StageError(f"{row.name}: unexpected {type(error).__name__}: {error}."))
+    return str(StageError(f"{who}: unexpected {type(error).__name__}: {error}."))
 
 
 def _slug(text: str) -> str:

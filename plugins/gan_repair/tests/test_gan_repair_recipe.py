@@ -53,7 +53,10 @@ def test_a_network_that_cannot_be_built_is_refused():
     RepairRecipe(network={"n_fft": 512, "copies": [48, 96]})
 
 
-@pytest.mark.parametrize("faults", [{}, {"clicks": {"weight": 0}}, {"clicks": {"weight": -1}}, {"add-noise": {}}])
+@pytest.mark.parametrize(
+    "faults",
+    [{}, {"clicks": {"weight": 0}}, {"clicks": {"weight": -1}}, {"hum": {"weight": np.inf}}, {"add-noise": {}}],
+)
 def test_faults_that_cannot_be_drawn_are_refused(faults):
     with pytest.raises(ParameterError, match="no fault 'add-noise'" if "add-noise" in faults else "weights of faults"):
         RepairRecipe(faults=faults)

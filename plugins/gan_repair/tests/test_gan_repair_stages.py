@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wavechain import Audio
-from wavechain.errors import ParameterError, SpecMismatchError, UnreadableError
+from wavechain.errors import MissingDependencyError, ParameterError, SpecMismatchError, UnreadableError
 from wavechain.models import find_model
 from wavechain.stream import Spec
 from wavechain.testing import music, noise, streamed, tone
@@ -155,6 +155,13 @@ def broken(tmp_path):
     return folder
 
 
+def configured(folder, **changes):
+    """A broken model: *changes* written over its config."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
+    return folder
+
+
 def refusal(folder, **settings) -> str:
     with pytest.raises(UnreadableError) as caught:
         Denoise(model=str(folder), **settings)(noisy(seconds=0.1))
@@ -184,35 +191,70 @@ def test_a_damaged_graph_is_refused(broken):
     ],
 )
 def test_settings_that_are_not_those_of_the_graph_are_refused(broken, settings, said):
-    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
-    config["settings"] |= settings
-    (broken / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    configured(broken, settings=find_model("repairnet").settings | settings)
     assert said in refusal(broken, backend="onnx")
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sample_rate": 1}, "config.json: sample_rate = 1 is not between 8000 and 96000"),
+        ({"sample_rate": 44_100_000}, "config.json: sample_rate = 44100000 is not between 8000 and 96000"),
+        ({"samplerate": 16_000}, "config.json: 'samplerate' means nothing to repairnet"),
+    ],
+)
+def test_a_config_that_repairnet_cannot_have_is_refused(broken, changes, said):
+    assert said in refusal(configured(broken, **changes))
+
+
+def test_a_graph_of_other_weights_is_refused(broken):
+    assert np.array_equal(Denoise(model=str(broken))(noisy()).waveform, Denoise()(noisy()).waveform)
+    weights = broken / "model.safetensors"
+    data = np.frombuffer(weights.read_bytes(), np.uint8).copy()
+    data[8 + int.from_bytes(data[:8].tobytes(), "little") :] ^= 1
+    weights.write_bytes(data.tobytes())
+    assert "repairnet.onnx: was not made of the model.safetensors beside it" in refusal(broken)
+
+
+def test_a_graph_that_hears_nothing_of_what_was_mended_is_refused(broken):
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(broken / "repairnet.onnx")
+    graph.graph.input[1].name = "others"
+    for node in graph.graph.node:
+        node.input[:] = ["others" if name == "mended" else name for name in node.input]
+    onnx.save(graph, broken / "repairnet.onnx")
+    assert "takes mended of [], by config.json it would be [2, 2, 67, 1024]" in refusal(broken)
+
+
+@pytest.mark.parametrize(("graph", "extra"), [(True, "repair"), (False, "train")])
+def test_a_runtime_that_is_lacking_is_named(broken, monkeypatch, graph, extra):
+    monkeypatch.setattr("wavechain_gan_repair.network_session.is_installed", lambda package: False)
+    if not graph:
+        (broken / "repairnet.onnx").unlink()
+    with pytest.raises(MissingDependencyError) as caught:
+        Denoise(model=str(broken))(noisy(seconds=0.1))
+    assert f"pip install 'wavechain[{extra}]'" in str(caught.value)
+
+
 def test_settings_that_are_left_out_are_those_of_the_family(broken):
-    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
-    (broken / "config.json").write_text(json.dumps(config | {"settings": {}}), encoding="utf-8")
     sound = noisy(seconds=0.1)
-    assert np.array_equal(Denoise(model=str(broken))(sound).waveform, Denoise()(sound).waveform)
+    assert np.array_equal(
+        Denoise(model=str(configured(broken, settings={})))(sound).waveform, Denoise()(sound).waveform
+    )
 
 
 def test_a_config_that_names_code_is_refused(broken):
-    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
-    (broken / "config.json").write_text(json.dumps(config | {"part": "os:system"}), encoding="utf-8")
-    assert "a config never names code" in refusal(broken)
+    assert "a config never names code" in refusal(configured(broken, part="os:system"))
 
 
 def test_a_model_of_another_network_is_refused(broken):
-    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
-    (broken / "config.json").write_text(json.dumps(config | {"part": "wavegan"}), encoding="utf-8")
+    configured(broken, part="wavegan")
     with pytest.raises(SpecMismatchError, match="holds a wavegan, not a repairnet"):
         Denoise(model=str(broken))(noisy(seconds=0.1))
 
 
 def test_a_model_of_a_lower_rate_leaves_what_lies_above_it(broken):
-    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
-    (broken / "config.json").write_text(json.dumps(config | {"sample_rate": 16_000}), encoding="utf-8")
+    configured(broken, sample_rate=16_000)
     removed = Denoise(model=str(broken), output="removed")(noisy(channels=1)).waveform[0]
     power = np.abs(np.fft.rfft(removed * np.hanning(removed.size))) ** 2
     hertz = np.fft.rfftfreq(removed.size, 1 / RATE)
@@ -220,15 +262,12 @@ def test_a_model_of_a_lower_rate_leaves_what_lies_above_it(broken):
 
 
 def test_a_config_of_another_format_is_refused(broken):
-    (broken / "config.json").write_text('{"format": "theirs/3"}', encoding="utf-8")
-    assert "its format is 'theirs/3'" in refusal(broken)
+    assert "its format is 'theirs/3'" in refusal(configured(broken, format="theirs/3"))
 
 
 def test_weights_of_another_network_are_refused_by_torch(broken):
     pytest.importorskip("torch")
-    config = json.loads((broken / "config.json").read_text(encoding="utf-8"))
-    config["settings"]["size"] = "m"
-    (broken / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    configured(broken, settings={"size": "m"})
     assert "in repairnet" in refusal(broken, backend="torch")
 
 
@@ -264,10 +303,14 @@ def repairing_with(session, *, doubting: bool, beside: bool = False):
     )
 
 
+def run(processor, waveform):
+    return np.concatenate([processor.process(waveform), processor.flush()], axis=1)
+
+
 def after(opinion: float, *, doubting: bool):
     before = noisy().waveform
     repairing = repairing_with(Silencing(opinion), doubting=doubting)
-    return before, np.concatenate([repairing.process(before), repairing.flush()], axis=1), repairing.report
+    return before, run(repairing, before), repairing.report
 
 
 def test_a_repair_that_the_network_thinks_little_of_is_not_made():
@@ -282,8 +325,7 @@ def test_after_much_was_mended_it_must_be_surer():
         changed = []
         for mended in (0.01 * before, 0.1 * before):
             repairing = repairing_with(Silencing(np.log(belief / (1 - belief))), doubting=True, beside=True)
-            left = repairing.process(np.concatenate([before, mended]))
-            left = np.concatenate([left, repairing.flush()], axis=1)
+            left = run(repairing, np.concatenate([before, mended]))
             changed.append(np.abs(left - before).max() / np.abs(before).max())
         assert changed[0] == pytest.approx(expected, abs=0.05)
         assert changed[1] == pytest.approx(0.0 if belief < 0.7 else 1.0, abs=0.05)
@@ -327,7 +369,7 @@ class Listening:
 def test_what_comes_after_the_end_of_a_short_sound_is_not_asked():
     before = noisy().waveform[:, :6_000]
     repairing = repairing_with(Listening(), doubting=True)
-    left = np.concatenate([repairing.process(before), repairing.flush()], axis=1)
+    left = run(repairing, before)
     assert np.abs(left).max() < 0.05 * np.abs(before).max()
     assert min(repairing.report["faults"].values()) > 0.99
 
@@ -340,7 +382,7 @@ def test_a_repair_tells_of_what_the_classical_stages_did():
     for stage in (Repair, Declick):
         for waveform in (clean, clicked):
             processor = stage().open(Spec.audio(RATE, 1))
-            after = np.concatenate([processor.process(waveform), processor.flush()], axis=1)
+            after = run(processor, waveform)
             changed = not np.array_equal(after, waveform)
             assert changed == (waveform is clicked)
             assert ("left_alone" in processor.report) != changed
@@ -350,8 +392,7 @@ def test_a_repair_tells_of_what_the_classical_stages_did():
 def test_the_warning_of_a_classical_stage_is_a_warning_of_the_repair():
     flat = np.clip(3 * np.sin(np.arange(RATE) * 0.05) ** 3, -0.9, 0.9)[None].astype(np.float32)
     processor = Declip().open(Spec.audio(RATE, 1))
-    processor.process(flat)
-    processor.flush()
+    run(processor, flat)
     assert "lower the gain" in processor.report["warning"]
 
 

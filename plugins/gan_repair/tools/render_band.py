@@ -1,6 +1,6 @@
 """Renders what packages of game music lack: distorted guitars, basses and drums, alone and together, from a soundfont.
 
-    python plugins/gan_repair/tools/render_band.py --out corpus/train/music --count 160
+    python plugins/gan_repair/tools/render_band.py --out corpus/train/rendered/bands --count 200
 
 Loud, dense and noise-like, and yet clean: what a network that takes noise away must learn to leave. Riffs and beats are
 drawn from chance, bar by bar; the same seed gives the same notes. Needs `fluidsynth` and the package
@@ -41,7 +41,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     for index in range(options.count):
         random = np.random.default_rng([options.seed, index])
-        waveform = rendered(band(random), options.soundfont)
+        waveform = rendered(band(random), options.soundfont, "-O", "s16")
         quiet = 10 ** (-random.uniform(0, 12) / 20) * 0.9 / max(float(np.abs(waveform).max()), 1e-6)
         soundfile.write(options.out / f"band-{options.seed}-{index:04d}.flac", waveform * quiet, RATE, subtype="PCM_16")
 
@@ -149,14 +149,14 @@ def _variable(number: int) -> bytes:
     return bytes(reversed(found))
 
 
-def rendered(song: bytes, soundfont: Path) -> np.ndarray:
-    """(frames, 2) float32"""
+def rendered(song: bytes, soundfont: Path, *switches: str) -> np.ndarray:
+    """What fluidsynth makes of a MIDI file, at any level. Shape (frames, 2) float32"""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "song.mid").write_bytes(song)
-        command = ["fluidsynth", "-ni", "-q", "-r", str(RATE), "-T", "wav", "-O", "s16", "-F", folder / "out.wav"]
-        subprocess.run([*command, soundfont, folder / "song.mid"], check=True, capture_output=True)
-        waveform, _ = soundfile.read(folder / "out.wav", dtype="float32", always_2d=True)
+        midi, wav = Path(name) / "song.mid", Path(name) / "out.wav"
+        midi.write_bytes(song)
+        command = ["fluidsynth", "-ni", "-q", "-r", str(RATE), "-T", "wav", *switches, "-F", wav, soundfont, midi]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        waveform, _ = soundfile.read(wav, dtype="float32", always_2d=True)
     return waveform[: int(SECONDS * RATE)]
 
 

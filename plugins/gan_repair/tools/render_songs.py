@@ -1,6 +1,6 @@
 """Renders excerpts of MIDI songs in many disguises: other instruments, keys, tempos, parts, soundfonts and effects.
 
-    python plugins/gan_repair/tools/render_songs.py --out corpus/train/songs --work corpus-work --count 500
+    python plugins/gan_repair/tools/render_songs.py --out corpus/train/rendered/songs --work corpus-work --count 300
 
 A network that takes damage away must know what clean music can sound like. Songs are those of `freedoom` and
 `openttd-openmsx`, and arrangements that `mma` (Musical MIDI Accompaniment) plays to chord charts drawn from chance;
@@ -31,9 +31,9 @@ import mido
 import numpy as np
 import pedalboard
 import soundfile
-from debian_packages import PackageError, copyright_text, fetched, is_allowed, licence_of, version_of
+from debian_packages import PackageError, copyright_text, fetched, is_allowed, licence_of
 from mido.midifiles.meta import KeySignatureError
-from render_band import RATE, SECONDS
+from render_band import RATE, SECONDS, rendered
 
 SOUNDFONTS = ("fluid-soundfont-gm", "musescore-general-soundfont", "timgm6mb-soundfont", "opl3-soundfont")
 SONGS = ("freedoom", "openttd-openmsx", "mma")
@@ -85,27 +85,36 @@ def main() -> int:
 
 
 def gathered(work: Path) -> Sources:
-    """Fetches the packages and prints the licence of each; PackageError for one that may not be used."""
+    """Fetches the packages and prints what is taken of each; PackageError for one that may not be used."""
     folders = {package: fetched(package, work) for package in (*SONGS, *SOUNDFONTS)}
-    files = {}
+    files: dict[str, list[Path]] = {}
+    licences: dict[str, list[str]] = {}
     for package, folder in folders.items():
         kinds = (".mid", ".wad", ".sf2", ".sf3", ".mma")
         found = sorted(file for file in folder.rglob("*") if file.suffix in kinds and not file.is_symlink())
         text = copyright_text(folder, package)
         names = {licence_of(file.relative_to(folder).as_posix(), text) for file in found}
-        licences = sorted(OTHER_NAMES.get(name, name) for name in names)
-        print(f"{package} {version_of(package, work)}: {', '.join(licences) or 'no file found'}")
-        if not licences or not all(map(is_allowed, licences)):
+        licences[package] = sorted(OTHER_NAMES.get(name, name) for name in names)
+        if not names or not all(map(is_allowed, licences[package])):
             raise PackageError(f"{package}: files or their licence are not as expected.")
         files[package] = found
-    lumps = {lump: f"{wad.name}:{name}" for wad in files["freedoom"] for name, lump in midi_lumps(wad.read_bytes())}
+    lumps = [(f"{wad.name}:{name}", lump) for wad in files["freedoom"] for name, lump in midi_lumps(wad.read_bytes())]
     songs = {
-        "freedoom": [(name, lump) for lump, name in lumps.items()],  # each once, though both files may hold it
+        "freedoom": list({lump: (name, lump) for name, lump in lumps}.values()),  # each once, though both may hold it
         "openttd-openmsx": [(file.name, file.read_bytes()) for file in files["openttd-openmsx"]],
     }
     library = folders["mma"] / "usr/share/mma/lib"
-    styles = [(f"{file.parent.name}/{file.stem}", grooves(file)) for file in files["mma"] if library in file.parents]
+    in_library = [file for file in files["mma"] if library in file.parents and file.suffix == ".mma"]
+    styles = [(f"{file.parent.name}/{file.stem}", grooves(file)) for file in in_library]
     soundfonts = [max(files[package], key=lambda file: file.stat().st_size) for package in SOUNDFONTS]
+    uses = {
+        "freedoom": ("songs", lumps),
+        "openttd-openmsx": ("songs", songs["openttd-openmsx"]),
+        "mma": ("styles", styles),
+    }
+    for package, names in licences.items():
+        use, taken = uses.get(package, ("instruments", [package]))
+        print(f"| {package} | {use} | {len(taken)} | {', '.join(names)} | yes |")
     return Sources(songs, folders["mma"].resolve(), [style for style in styles if style[1]], soundfonts)
 
 
@@ -241,17 +250,13 @@ def other_program(channel: int, program: int, random: np.random.Generator) -> in
 
 
 def played(song: mido.MidiFile, soundfont: Path, random: np.random.Generator) -> np.ndarray:
-    """(frames, 2) float32, at any level"""
+    """In a room or not, with a chorus or not: see `rendered`."""
     reverb, chorus = random.random(2) < 0.5
     switches = ["-R", str(int(reverb)), "-C", str(int(chorus)), "-g", "0.5"]
     switches += ["-o", f"synth.reverb.room-size={random.uniform(0.1, 0.9):.2f}"]
-    with tempfile.TemporaryDirectory() as name:
-        wav = Path(name) / "out.wav"
-        song.save(wav.with_suffix(".mid"))
-        command = ["fluidsynth", "-ni", "-q", "-r", str(RATE), "-T", "wav", "-O", "float", *switches, "-F", wav]
-        subprocess.run([*command, soundfont, wav.with_suffix(".mid")], check=True, capture_output=True, timeout=60)
-        waveform, _ = soundfile.read(wav, dtype="float32", always_2d=True)
-    return waveform[: int(SECONDS * RATE)]
+    file = BytesIO()
+    song.save(file=file)
+    return rendered(file.getvalue(), soundfont, "-O", "float", *switches)
 
 
 def produced(waveform: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, list[str]]:

@@ -5,8 +5,8 @@
 A network that takes noise away must leave sounds that are made of noise and yet wanted: hi-hats, sweeps, breath,
 amplifiers. The weights that ship have not heard these: what they do to them tells how they meet the unknown. Every
 patch and pattern is drawn from chance; the same seed gives the same files. Noise in them always moves (is struck, or
-comes and goes): a steady one cannot be told from damage. Needs `pedalboard`. Files are 24 seconds of 44.1 kHz stereo,
-16-bit FLAC.
+comes and goes): a steady one cannot be told from damage. Needs `pedalboard` and `scipy`. Files are 24 seconds of
+44.1 kHz stereo, 16-bit FLAC.
 
     oscillators   polyBLEP saws and pulses (V. Välimäki, A. Huovilainen, 2007), two-operator FM, noise
     filters       second-order state-variable filters by the bilinear transform, moved every 256 frames
@@ -100,7 +100,7 @@ def lead(random: Random, beat: float, chords: list[int]) -> Sound:
 def pad(random: Random, beat: float, chords: list[int]) -> Sound:
     """Chords that swell and change slowly, or one that never does: a drone."""
     voice = patch(random, breath=False)
-    hold = int(SECONDS * RATE) if random.random() < 0.3 else int(4 * beat * RATE)
+    hold = FRAMES if random.random() < 0.3 else int(4 * beat * RATE)
     attack = random.uniform(0.1, 1.5)
     sound = np.zeros(FRAMES)
     for index, start in enumerate(range(0, FRAMES, hold)):

@@ -48,7 +48,7 @@ class RepairNet(nn.Module):
         self.settings = RepairNetSettings.model_validate(settings)
         shape = SIZES[self.settings.size]
         width, hidden, self.layers = shape["width"], shape["hidden"], shape["layers"]
-        self.bins = self.settings.n_fft // 2
+        self.bins = self.settings.bins
         self.lookahead, self.copies = self.settings.lookahead, self.settings.copies
         self.groups = split(self.bins)
         self.bands, self.width = bands(self.bins), width

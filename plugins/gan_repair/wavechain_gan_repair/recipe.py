@@ -31,7 +31,7 @@ from wavechain.stream import Block
 from wavechain_gan_repair.classical import MENDS, installed
 from wavechain_gan_repair.faults import FAULTS
 from wavechain_gan_repair.network import RepairNet, compress
-from wavechain_gan_repair.settings import RepairNetSettings, checked
+from wavechain_gan_repair.settings import HIGHEST_RATE, LOWEST_RATE, RepairNetSettings, checked
 
 WORTH_IT = 0.9  # a repair that takes away less than a tenth of the error is not
 WORTH_SECONDS = 0.5
@@ -44,7 +44,7 @@ DEGRADATIONS = {"noise": "add-noise"} | {name: name for name in FAULTS if name !
 
 
 class RepairRecipe(Recipe):
-    rate_hz: int = param(44_100, unit="Hz", ge=8_000, le=96_000, help="The rate the network works at.")
+    rate_hz: int = param(44_100, unit="Hz", ge=LOWEST_RATE, le=HIGHEST_RATE, help="The rate the network works at.")
     clip_seconds: float = param(2.0, unit="s", gt=0.1, le=60, help="Length of a training clip.")
     network: dict[str, Any] = Field(default_factory=dict, description="Settings of repairnet, such as size and n_fft.")
     faults: dict[str, dict[str, Any]] = Field(
@@ -88,7 +88,7 @@ class RepairRecipe(Recipe):
         if unknown:
             raise ParameterError(f"repair: there is no fault {unknown[0]!r}.", hint=f"one of {', '.join(FAULTS)}.")
         weights = [settings.get("weight", 1.0) for settings in faults.values()]
-        if not all(isinstance(weight, int | float) and weight >= 0 for weight in weights) or not sum(weights) > 0:
+        if not all(isinstance(weight, int | float) and 0 <= weight < np.inf for weight in weights) or not sum(weights):
             raise ParameterError(
                 f"repair: weights of faults are {weights}.", hint="numbers from 0 upwards, one of them above 0."
             )

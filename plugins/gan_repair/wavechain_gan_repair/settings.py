@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from wavechain.errors import ParameterError
 
+LOWEST_RATE, HIGHEST_RATE = 8_000, 96_000  # Hz, that a network may work at
+
 SIZES: dict[str, dict[str, int]] = {
     "xs": {"width": 32, "hidden": 64, "layers": 2},
     "s": {"width": 48, "hidden": 96, "layers": 3},

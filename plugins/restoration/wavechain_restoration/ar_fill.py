@@ -152,10 +152,7 @@ class _Fill(InOrder):
         ):
             share[part] = max(0.0, float(mine @ true)) / (float(mine @ mine) + 1e-12)
         share = np.minimum.accumulate(np.minimum(share, 1.0))
-        knots = (np.arange(_PARTS) + 0.5) * (trial / _PARTS)
-        # From the edge, where the sound is known, through the parts of the trial, and on at the last.
-        kept = np.interp(np.arange(count), np.concatenate([[0.0], knots]), np.concatenate([[1.0], share]))
-        trusted: Signal = _continued(signal, self._order, count) * kept
+        trusted: Signal = _continued(signal, self._order, count) * _along(share, trial, count)
         return trusted * _bounding(trusted, signal[-self._level :])
 
     @property
@@ -178,9 +175,17 @@ def _bounding(signal: Signal, beside: Signal) -> Signal:
     known = np.array_split(beside, max(1, beside.size // parts[0].size))
     levels, loudest = np.array([_rms(part) for part in parts]), max(_rms(part) for part in known)
     gains = np.minimum.accumulate(np.minimum(loudest / np.maximum(levels, 1e-12), 1.0)) ** 4
-    knots = (np.arange(gains.size) + 0.5) * (signal.size / gains.size)
-    bounding: Signal = np.interp(np.arange(signal.size), np.concatenate([[0.0], knots]), np.concatenate([[1.0], gains]))
-    return bounding
+    return _along(gains, signal.size, signal.size)
+
+
+def _along(gains: Signal, frames: int, count: int) -> Signal:
+    """From 1 at the edge, where the sound is known, through the *gains* of equal parts of *frames*, and on at the last.
+
+    Shape   (parts,) -> (count,)
+    """
+    knots = (np.arange(gains.size) + 0.5) * (frames / gains.size)
+    along: Signal = np.interp(np.arange(count), np.concatenate([[0.0], knots]), np.concatenate([[1.0], gains]))
+    return along
 
 
 def _continued(signal: Signal, order: int, count: int) -> Signal:

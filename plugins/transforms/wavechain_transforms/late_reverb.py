@@ -14,6 +14,7 @@ Source  K. Lebart, J. M. Boucher, P. N. Denbigh, "A new method based on spectral
 from __future__ import annotations
 
 from collections import deque
+from functools import reduce
 from typing import ClassVar
 
 import numpy as np
@@ -64,9 +65,7 @@ class _LateReverb(Processor):
 
     def process(self, block: Block) -> Block:
         power = np.square(block).sum(axis=1)
-        total = power[0]
-        for channel in power[1:]:
-            total = total + channel
+        total = reduce(np.add, power)  # a sum of many channels would round by how many columns there are
         gains = np.empty_like(total)
         for hop in range(total.shape[-1]):
             tail = self._decayed * self._past[0]

@@ -24,6 +24,7 @@ from wavechain.stages import Model, StreamStage
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.classical import MENDS, Classical, Mended, Removed, installed
 from wavechain_gan_repair.engine import Repairing
+from wavechain_gan_repair.in_room import InRoom
 from wavechain_gan_repair.network_session import Backend, hint_for, open_session, settings_of
 
 NATIVE = {44_100, 48_000}  # one network serves both
@@ -44,7 +45,7 @@ class NeuralRepair(Model):
     )
     model: str = param("repairnet", help="Whose weights: a model's name (wavechain models list) or its folder.")
     classical: bool = param(
-        True, help="Whether what has a classical repair (clicks, clipping, dropouts, hum) is given to it first."
+        True, help="Whether what has a classical repair (clicks, clipping, dropouts, hum, rooms) is given to it."
     )
     backend: Backend = param("auto", help="What runs the network: onnx, torch, or whichever is installed.")
 
@@ -52,6 +53,7 @@ class NeuralRepair(Model):
     cost: ClassVar[float] = 60.0
     told: ClassVar[tuple[str, ...]] = ()
     first: ClassVar[tuple[str, ...]] = ()
+    last: ClassVar[tuple[str, ...]] = ()
     highs: ClassVar[Literal["never", "believed", "always"]] = "never"
 
     @model_validator(mode="after")
@@ -74,17 +76,22 @@ class NeuralRepair(Model):
         if spec.kind != "audio":
             raise SpecMismatchError(f"{self.stage_name()} takes audio; the stream is {spec}.")
         repair = self._in_turn(spec, model, installed(self.first if self.classical else ()))
+        for stage in installed(self.last if self.classical else ()).values():
+            repair = InRoom(repair, stage, self.amount, self._band(spec))
         return Removed(repair) if self.output == "removed" else repair
 
     def _in_turn(self, spec: Spec, model: ModelFolder, first: dict[str, StreamStage]) -> Processor:
         if not first:
             return self._network(spec, model, beside=False)
-        all_of_it = self.preserve_below_hz <= 0 and self.preserve_above_hz >= spec.sample_rate / 2
-        band = None if all_of_it else (self.preserve_below_hz, self.preserve_above_hz)
-        mending = Classical(spec, first, self.amount, band)
+        mending = Classical(spec, first, self.amount, self._band(spec))
         if self.told:  # one known fault with a classical repair is better off without the network
             return mending
         return Mended(spec, mending, self._network(spec, model, beside=True))
+
+    def _band(self, spec: Spec) -> tuple[float, float] | None:
+        """Where things may change, or None for everywhere."""
+        everywhere = self.preserve_below_hz <= 0 and self.preserve_above_hz >= spec.sample_rate / 2
+        return None if everywhere else (self.preserve_below_hz, self.preserve_above_hz)
 
     def _network(self, spec: Spec, model: ModelFolder, *, beside: bool) -> Processor:
         if spec.sample_rate == model.sample_rate or {spec.sample_rate, model.sample_rate} <= NATIVE:
@@ -118,6 +125,7 @@ class Repair(NeuralRepair):
 
     highs: ClassVar[Literal["never", "believed", "always"]] = "believed"
     first: ClassVar[tuple[str, ...]] = tuple(MENDS)
+    last: ClassVar[tuple[str, ...]] = ("late-reverb",)
 
 
 class Denoise(NeuralRepair):

@@ -12,9 +12,9 @@ from wavechain.stream import Block, Spec
 from wavechain.testing import music, speech
 from wavechain_gan_repair.classical import installed
 from wavechain_gan_repair.columns import Columns
-from wavechain_gan_repair.in_room import GROUP, InRoom
+from wavechain_gan_repair.ear import AROUND, EVERY, FEWEST, Chances, Ear, Hearing
+from wavechain_gan_repair.in_room import InRoom
 from wavechain_gan_repair.repair import Repair
-from wavechain_gan_repair.room_ear import FEWEST, RoomEar
 
 pytest.importorskip("wavechain_transforms")
 pytest.importorskip("wavechain_trainer")
@@ -29,8 +29,8 @@ def in_a_room(dry: Block, sample_rate: int = RATE, decay_seconds: float = 0.7) -
     return heard, wanted
 
 
-def voice(sample_rate: int = RATE, channels: int = 1, seconds: float = 9.0) -> Block:
-    return speech(sample_rate=sample_rate, channels=channels, seconds=seconds).waveform
+def voice(sample_rate: int = RATE, seconds: float = 9.0) -> Block:
+    return speech(sample_rate=sample_rate, channels=1, seconds=seconds).waveform
 
 
 def lowering(
@@ -93,7 +93,7 @@ def test_nothing_and_silence_come_out_as_they_are():
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_blocks_do_not_matter(channels):
-    heard, _ = in_a_room(voice(channels=channels))
+    heard = np.repeat(in_a_room(voice())[0], channels, axis=0)
     whole = run(lowering(channels=channels), heard, (heard.shape[1],))
     assert np.abs(whole - heard).max() > 0.01
     for sizes in ((1000,), (1, 7, 50_000, 333)):
@@ -123,6 +123,30 @@ def test_the_image_stays():
     np.testing.assert_allclose(lowered[1], lowered[0] / 4, atol=1e-6)
 
 
+@pytest.mark.parametrize("hops", [16, 64])
+def test_what_is_heard_is_told_once_the_four_seconds_around_it_have_come(hops):
+    class Counting(Ear):
+        def levels(self, spectra):
+            return spectra[0, 0].T
+
+        def chances(self, levels):
+            return Chances(float(levels.min()), float(levels.max()))
+
+    hearing = Hearing(Counting(1024, RATE / 2048), hops)
+    columns = np.arange(1_600, dtype=np.float32)
+    told = []
+    for start in range(0, columns.size, hops):
+        stretch = np.broadcast_to(columns[start : start + hops, None], (1, 2, hops, 1024))
+        told += [(start, heard) for heard in hearing.push(stretch, hops)]
+    told += [(columns.size, heard) for heard in hearing.rest()]
+    assert len(told) == columns.size // hops
+    for index, (when, heard) in enumerate(told):
+        judged = index * hops // EVERY * EVERY  # every `EVERY` columns, and meanwhile as before
+        assert when - index * hops <= AROUND + hops
+        assert heard.voice == pytest.approx(max(0, judged - AROUND), abs=hops)
+        assert heard.voice_in_room == pytest.approx(min(columns.size, judged + AROUND), abs=hops + 1)
+
+
 def test_a_voice_that_walks_into_a_room_is_touched_only_there():
     dry = voice(seconds=12.0)
     heard, _ = in_a_room(voice(seconds=12.0))
@@ -137,10 +161,10 @@ def test_the_level_does_not_matter_to_the_ear():
     heard, _ = in_a_room(voice())
     chances = []
     for gain in (1.0, 0.01):
-        columns = Columns(Spec.audio(RATE, 1), 2048, 512, GROUP, 0)
+        columns = Columns(Spec.audio(RATE, 1), 2048, 512, EVERY, 0)
         spectra = np.concatenate([*columns.push(heard * np.float32(gain)), *columns.rest()], axis=2)
-        ear = RoomEar(1024, RATE / 2048)
-        chances.append(ear.chance(ear.levels(spectra)))
+        ear = Ear(1024, RATE / 2048)
+        chances.append(ear.chances(ear.levels(spectra)).voice_in_room)
     assert chances[0] == pytest.approx(chances[1], abs=0.02)
 
 

@@ -14,6 +14,7 @@ from wavechain.models import find_model
 from wavechain.stream import Spec
 from wavechain.testing import music, noise, streamed, tone
 from wavechain_gan_repair.columns import Columns, Overlap
+from wavechain_gan_repair.ear import Chances, Ear
 from wavechain_gan_repair.engine import Repairing, together
 from wavechain_gan_repair.faults import FAULTS
 from wavechain_gan_repair.network_session import HOPS, hint_for
@@ -319,16 +320,21 @@ def test_a_repair_that_the_network_thinks_little_of_is_not_made():
     assert report["left_alone"]
 
 
-def test_after_much_was_mended_it_must_be_surer():
+@pytest.mark.parametrize(
+    ("voice", "much", "belief", "share"),
+    [
+        *[(1.0, False, 0.65, 0.75), (1.0, False, 0.75, 1.0), (1.0, True, 0.65, 0.0), (1.0, True, 0.95, 1.0)],
+        *[(0.0, False, 0.65, 0.0), (0.0, False, 0.85, 0.75), (0.0, True, 0.78, 0.0), (0.0, True, 0.97, 1.0)],
+        *[(0.5, False, 0.65, 0.25), (0.5, False, 0.85, 1.0)],
+    ],
+)
+def test_in_music_and_after_much_was_mended_the_network_must_be_surer(monkeypatch, voice, much, belief, share):
+    monkeypatch.setattr(Ear, "chances", lambda *_: Chances(voice, 0.0))
     before = noisy().waveform
-    for belief, expected in ((0.65, 0.75), (0.95, 1.0)):
-        changed = []
-        for mended in (0.01 * before, 0.1 * before):
-            repairing = repairing_with(Silencing(np.log(belief / (1 - belief))), doubting=True, beside=True)
-            left = run(repairing, np.concatenate([before, mended]))
-            changed.append(np.abs(left - before).max() / np.abs(before).max())
-        assert changed[0] == pytest.approx(expected, abs=0.05)
-        assert changed[1] == pytest.approx(0.0 if belief < 0.7 else 1.0, abs=0.05)
+    repairing = repairing_with(Silencing(np.log(belief / (1 - belief))), doubting=True, beside=True)
+    left = run(repairing, np.concatenate([before, (0.1 if much else 0.01) * before]))
+    assert np.abs(left - before).max() / np.abs(before).max() == pytest.approx(share, abs=0.05)
+    assert repairing.report["voice"] == voice
 
 
 def test_highs_alone_leave_what_is_there_as_it_was():

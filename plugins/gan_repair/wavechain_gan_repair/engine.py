@@ -4,11 +4,13 @@ Only the *change* goes through the inverse transform; the sound that came in is 
 alone (a clean stretch, everything with amount 0) comes out bit for bit; what `preserve` names, but for the little that
 the windows leak into it.
 
-    belief   the network's own probability that its repair is worth it, averaged over the last second; below
-             `BELIEF[0]` nothing is changed, above `BELIEF[1]` everything, in between a part. In the first stretch its
+    belief   the network's own probability that its repair is worth it, averaged over the last second; below the lower
+             of two bounds nothing is changed, above the upper everything, in between a part. In the first stretch its
              mean counts as the past. Who names the fault does not ask for it (`doubting`): then all is changed.
+    bounds   `BELIEFS`: in music, some of which is much like noise, the network must be surer than in a voice. Which
+             it is an ear says, and each stretch waits for it; nothing is late in its place
     mended   once much was mended (of a stretch, more than `MUCH` of its power), most likely that was the fault, and
-             there is more to spoil than to gain: from then on `BELIEF_AFTER_MENDING` holds instead
+             there is more to spoil than to gain: from then on `MENDED_BELIEFS` hold
     highs    what is missing at the top is not a matter of taking away: it has a belief, and a method, of its own
     image    channels are heard by the network one by one, which would let a stereo image wander. What it does to all
              of them together (the least-squares gain of a bin over the channels) is done to each; only what it *adds*
@@ -17,6 +19,7 @@ the windows leak into it.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Literal
 
 import numpy as np
@@ -25,12 +28,13 @@ from numpy.typing import NDArray
 from wavechain.processors import Pending, Processor, join
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.columns import Columns, Overlap
+from wavechain_gan_repair.ear import Ear, Hearing
 from wavechain_gan_repair.faults import FAULTS, LOST_HIGHS
 from wavechain_gan_repair.highs import Highs
 from wavechain_gan_repair.network_session import HOPS, NetworkSession
 
-BELIEF = (0.5, 0.7)
-BELIEF_AFTER_MENDING = (0.7, 0.9)
+BELIEFS = np.array([[0.7, 0.9], [0.5, 0.7]])  # lower and upper bound in music, in a voice
+MENDED_BELIEFS = np.array([[0.8, 0.95], [0.7, 0.9]])
 MUCH = 1e-3
 BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
@@ -70,33 +74,47 @@ class Repairing(Processor):
         self._doubting = doubting
         self._forget = float(np.exp(-hop_length / float(spec.rate) / BELIEF_SECONDS))
         self._belief: float | None = None
-        self._bounds = BELIEF
+        self._hearing = Hearing(Ear(n_fft // 2, float(spec.rate) / n_fft), HOPS)
+        self._waiting: deque[tuple[Block, Block, NDArray[np.float64], bool]] = deque()
+        self._voices: list[float] = []  # how sure the ear was of a voice, stretch by stretch
+        self._much_mended = False
         self._heard = np.zeros(len(FAULTS))
         self._columns_heard = 0
         self._power = np.zeros(2)  # of what came in, of what was changed
 
     def process(self, block: Block) -> Block:
         self._input.push(block[: self.spec.channels])
-        return join([self._repair(stretch) for stretch in self._columns.push(block)], self.spec)
+        return join([self._hear(stretch) for stretch in self._columns.push(block)], self.spec)
 
     def flush(self) -> Block:
-        done = [self._repair(stretch) for stretch in self._columns.rest()]
+        done = [self._hear(stretch) for stretch in self._columns.rest()]
+        done += [self._repair(heard.voice) for heard in self._hearing.rest()]
         done.append(self._together(self._overlap.rest()))
         return join(done, self.spec)
 
-    def _repair(self, heard: Block) -> Block:
+    def _hear(self, heard: Block) -> Block:
+        """A stretch through the network; what comes of it waits for the ear, where the network is doubted."""
         spectra, mended = heard[: self.spec.channels], heard[self.spec.channels :]
-        if len(mended) and np.square(mended).sum() > MUCH * np.square(spectra).sum():
-            self._bounds = BELIEF_AFTER_MENDING
         here = spectra[:, :, :HOPS]
         repaired, logits = self._session(spectra, mended if len(mended) else np.zeros_like(spectra), self._hint)
         chances = 1 / (1 + np.exp(-logits[:, : self._columns.inside].astype(np.float64)))
         self._heard += chances[..., : len(FAULTS)].mean(axis=0).sum(axis=0)
         self._columns_heard += chances.shape[1]
+        much = bool(len(mended)) and bool(np.square(mended).sum() > MUCH * np.square(spectra).sum())
+        self._waiting.append((here, repaired, chances, much))
+        if not self._doubting:
+            return self._repair(1.0)
+        return join([self._repair(each.voice) for each in self._hearing.push(here, self._columns.inside)], self.spec)
+
+    def _repair(self, voice: float) -> Block:
+        """The stretch that has waited longest, which is a *voice* by that chance."""
+        here, repaired, chances, much = self._waiting.popleft()
+        self._voices.append(voice)
+        self._much_mended = self._much_mended or much
         # Who asks for the highs alone gets nothing else.
         change = np.zeros_like(here) if self._highs_always else together(here, repaired) - here
         lost = self._lost_highs(chances)
-        change *= self._open(chances)[:, None]
+        change *= self._open(chances, voice)[:, None]
         if self._highs is not None and lost > 0:
             change += np.float32(lost) * self._highs(here + change, chances.shape[1])
         change *= np.any(here, axis=(1, 3), keepdims=True)  # where there is nothing at all, nothing is added
@@ -104,7 +122,7 @@ class Repairing(Processor):
         change[..., self._bins.stop :] = 0
         return self._together(self._overlap.add(change * self._amount))
 
-    def _open(self, chances: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _open(self, chances: NDArray[np.float64], voice: float) -> NDArray[np.float32]:
         """How far the door stands open in each column, the same for all channels."""
         if not self._doubting:
             return np.ones(HOPS, np.float32)
@@ -115,8 +133,10 @@ class Repairing(Processor):
             belief = self._forget * belief + (1 - self._forget) * float(chance)
             beliefs[column:] = belief
         self._belief = belief
-        low, high = self._bounds
-        return np.clip((beliefs - low) / (high - low), 0, 1).astype(np.float32)
+        in_music, in_voice = MENDED_BELIEFS if self._much_mended else BELIEFS
+        low, high = in_music + voice * (in_voice - in_music)
+        door: NDArray[np.float32] = np.clip((beliefs - low) / (high - low), 0, 1).astype(np.float32)
+        return door
 
     def _lost_highs(self, chances: NDArray[np.float64]) -> float:
         """How sure the detector is that highs are missing in this stretch: 0 to 1, as in `_open`."""
@@ -135,11 +155,15 @@ class Repairing(Processor):
 
     @property
     def report(self) -> dict[str, Any]:
-        """``faults``: how sure the detector was of each, 0 to 1; ``removed_db``: the change, relative to the input."""
+        """``faults``: how sure the detector was of each, 0 to 1; ``voice``: how sure the ear was of one, where it was
+        asked; ``removed_db``: the change, relative to the input.
+        """
         heard = self._heard / max(1, self._columns_heard)
         said: dict[str, Any] = {
             "faults": {name: round(float(chance), 2) for name, chance in zip(FAULTS, heard, strict=True)}
         }
+        if self._doubting and self._voices:
+            said["voice"] = round(float(np.mean(self._voices)), 2)
         if self._power[1] > 0:
             said["removed_db"] = round(float(10 * np.log10(self._power[1] / self._power[0])), 1)
         else:

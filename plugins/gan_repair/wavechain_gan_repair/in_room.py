@@ -1,14 +1,13 @@
 """A voice in a room: what is left of the room when everything else was repaired, lowered by the stage `late-reverb`.
 
-That stage takes away from a dry voice nearly as much as from one in a room. So it is let in only where an ear
-(`room_ear`) is sure of what it hears, and only its *change* is added to the sound: elsewhere all stays bit for bit.
-
-The ear hears the `WINDOW` columns around each `GROUP` of them, four seconds to both sides. Until these have come, the
-columns wait; nothing is late in its place.
+That stage takes away from a dry voice nearly as much as from one in a room. So it is let in only where the ear is sure
+of what it hears, and only its *change* is added to the sound: elsewhere all stays bit for bit. The change waits for the
+ear; nothing is late in its place.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from fractions import Fraction
 from typing import Any
 
@@ -18,10 +17,9 @@ from wavechain.processors import Pending, Processor, join
 from wavechain.stages import StreamStage
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.columns import Columns, Overlap
-from wavechain_gan_repair.room_ear import COLUMN_SECONDS, RoomEar
+from wavechain_gan_repair.ear import COLUMN_SECONDS, EVERY, Ear, Hearing
 
 BELIEF = (0.8, 0.95)  # below, the room stays; above, its tail is lowered whole; in between a part
-GROUP, WINDOW = 64, 688  # columns
 
 
 class InRoom(Processor):
@@ -37,58 +35,47 @@ class InRoom(Processor):
         spec = inner.spec
         super().__init__(spec)
         rate, channels = spec.sample_rate, spec.channels
-        self._inner = inner
         hop_length = 16 * max(1, round(rate * COLUMN_SECONDS / 16))  # whose multiples an FFT likes
         n_fft = 4 * hop_length
         bins, hz_per_bin = n_fft // 2, rate / n_fft
-        self._columns = Columns(spec, n_fft, hop_length, GROUP, 0)
-        self._overlap = Overlap(channels, n_fft, hop_length, GROUP)
+        self._inner = inner
+        self._columns = Columns(spec, n_fft, hop_length, EVERY, 0)
+        self._overlap = Overlap(channels, n_fft, hop_length, EVERY)
         self._lowering = late_reverb.open(Spec("stft", Fraction(rate, hop_length), (channels, 2, bins)))
-        self._ear = RoomEar(bins, hz_per_bin)
+        self._hearing = Hearing(Ear(bins, hz_per_bin), EVERY)
         low, high = band or (0.0, float(rate))
         hz = np.arange(bins) * hz_per_bin
         self._share = (amount * ((hz >= low) & (hz <= high))).astype(np.float32)
         self._input = Pending(spec)
-        self._waiting: list[Block] = []  # changes, a group each
-        self._levels: list[Block] = []  # of the groups around the first that waits, the latest at the end
-        self._before = 0  # how many of them came before it
-        self._beliefs: list[float] = []
+        self._changes: deque[Block] = deque()  # that wait to be told what is heard there
+        self._chances: list[float] = []
         self._power = np.zeros(2)  # of what came in, of what was changed
 
     def process(self, block: Block) -> Block:
-        return self._through(self._inner.process(block))
+        return self._lower(self._inner.process(block))
 
     def flush(self) -> Block:
-        done = [self._through(self._inner.flush())]
-        done += [self._heard(group, self._columns.inside) for group in self._columns.rest()]
-        while self._waiting:
-            done.append(self._judged())
+        done = [self._lower(self._inner.flush())]
+        done += [self._hear(stretch, self._columns.inside) for stretch in self._columns.rest()]
+        done += [self._let_in(heard.voice_in_room) for heard in self._hearing.rest()]
         done.append(self._together(self._overlap.rest()))
         return join(done, self.spec)
 
-    def _through(self, repaired: Block) -> Block:
+    def _lower(self, repaired: Block) -> Block:
         self._input.push(repaired)
-        return join([self._heard(group, GROUP) for group in self._columns.push(repaired)], self.spec)
+        return join([self._hear(stretch, EVERY) for stretch in self._columns.push(repaired)], self.spec)
 
-    def _heard(self, group: Block, inside: int) -> Block:
-        """Takes a group in, and gives out the one that now was heard with enough around it."""
-        self._levels.append(self._ear.levels(group)[:, :inside])
-        lowered = self._lowering.process(np.ascontiguousarray(group.swapaxes(2, 3))).swapaxes(2, 3)
-        self._waiting.append(lowered - group)
-        if len(self._waiting) * GROUP <= WINDOW // 2:
-            return self.spec.zeros(0)
-        return self._judged()
+    def _hear(self, stretch: Block, inside: int) -> Block:
+        lowered = self._lowering.process(np.ascontiguousarray(stretch.swapaxes(2, 3))).swapaxes(2, 3)
+        self._changes.append(lowered - stretch)
+        heard = self._hearing.push(stretch, inside)
+        return join([self._let_in(each.voice_in_room) for each in heard], self.spec)
 
-    def _judged(self) -> Block:
-        belief = self._ear.chance(np.concatenate(self._levels, axis=1))
+    def _let_in(self, chance: float) -> Block:
         low, high = BELIEF
-        open_ = np.float32(np.clip((belief - low) / (high - low), 0, 1))
-        self._beliefs.append(belief)
-        self._before += 1
-        if self._before * GROUP > WINDOW // 2:
-            self._before -= 1
-            self._levels.pop(0)
-        return self._together(self._overlap.add(self._waiting.pop(0) * (open_ * self._share)))
+        self._chances.append(chance)
+        share = self._share * np.float32(np.clip((chance - low) / (high - low), 0, 1))
+        return self._together(self._overlap.add(self._changes.popleft() * share))
 
     def _together(self, change: Block) -> Block:
         before = self._input.take(change.shape[-1])
@@ -100,8 +87,8 @@ class InRoom(Processor):
     def report(self) -> dict[str, Any]:
         """That of the repair; ``room``: how sure the ear was of a voice in one; ``room_db``: how much was lowered."""
         said = dict(self._inner.report)
-        if self._beliefs:
-            said["room"] = round(float(np.mean(self._beliefs)), 2)
+        if self._chances:
+            said["room"] = round(float(np.mean(self._chances)), 2)
         if self._power[1] > 0:
             said["room_db"] = round(float(10 * np.log10(self._power[1] / self._power[0])), 1)
             said.pop("left_alone", None)

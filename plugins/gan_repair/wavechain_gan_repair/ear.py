@@ -1,23 +1,26 @@
-"""Is this a voice in a room? Heard from how levels change, by a few small perceptrons.
+"""Is this a voice, and is it in a room? Heard from how levels change, by a few small perceptrons.
 
 A room makes sounds end slowly while it lets them begin as fast as ever: falls of a band's level are slower than rises.
-Music has that of its own, so what tells speech from music is heard as well: how deep and how fast its level sways.
+Speech sways more deeply than music, and some four times a second.
 
     levels    of `BANDS` bands between 150 Hz and 10 kHz, in dB, a column each 12 ms. The level itself does not matter
     traits    of a few seconds of levels: how often a band that sounds falls, and rises, by more than so many dB in so
               many columns; how much of the sway of the whole is slow, syllabic or fast; how deep it goes
-    chance    that of a voice in a room, from the traits
+    chances   that of a voice, and that of a voice in a room, from the traits
 
-The weights are in ``room_ear.json``; ``tools/fit_room_ear.py`` fits them to the corpus of repairnet, worsened by the
-trainer's degradations.
+The weights are in ``ear.json``; ``tools/fit_ear.py`` fits them to the corpus of repairnet, worsened by the trainer's
+degradations.
 """
 
 from __future__ import annotations
 
 import json
+from collections import deque
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +30,7 @@ from wavechain.stream import Block
 BANDS, LOWEST_HZ, HIGHEST_HZ = 24, 150.0, 10_000.0
 COLUMN_SECONDS = 512 / 44_100
 FEWEST = 172  # columns, two seconds: less tells nothing
+AROUND, EVERY = 344, 64  # columns: four seconds to both sides are listened to, and again so often
 
 LAGS = (3, 6, 12, 24)  # columns
 STEPS_DB = (6.0, 12.0, 18.0, 24.0)
@@ -37,7 +41,14 @@ QUIET_DB = 25.0
 Levels = NDArray[np.float32]
 
 
-class RoomEar:
+class Chances(NamedTuple):
+    """0 to 1 each."""
+
+    voice: float
+    voice_in_room: float
+
+
+class Ear:
     """For spectra of one kind. Shape (channels, 2, hops, bins), of *hz_per_bin*."""
 
     def __init__(self, bins: int, hz_per_bin: float) -> None:
@@ -51,14 +62,48 @@ class RoomEar:
         bands = np.add.reduceat(power, self._edges, axis=1)[:, :-1] / self._sizes
         return 10 * np.log10(bands.T + np.float32(1e-12))
 
-    def chance(self, levels: Levels) -> float:
-        """0 to 1; 0 where there is too little to tell."""
+    def chances(self, levels: Levels) -> Chances:
+        """0 where there is too little to tell."""
         if levels.shape[1] < FEWEST or levels.shape[0] < 2:
-            return 0.0
-        ear = _weights()
-        hidden = (traits(levels) - ear["mean"]) / ear["scale"] @ ear["enter"] + ear["enter_bias"]
-        logit = (hidden / (1 + np.exp(-hidden))) @ ear["leave"] + ear["leave_bias"]
-        return float(1 / (1 + np.exp(-logit[0])))
+            return Chances(0.0, 0.0)
+        logits = perceive(traits(levels), _weights())
+        return Chances(*(float(chance) for chance in 1 / (1 + np.exp(-logits))))
+
+
+class Hearing:
+    """What is heard around each stretch of a stream, told once the four seconds after it have come.
+
+    Shape   stretches (channels, 2, hops, bins), all of the same *hops*
+    """
+
+    def __init__(self, ear: Ear, hops: int) -> None:
+        self._ear, self._hops = ear, hops
+        self._levels: deque[Levels] = deque()  # of the stretches around the one that is next, the latest at the end
+        self._before = self._waiting = self._told = 0  # how many came before it, it and those after, how many were told
+        self._heard = Chances(0.0, 0.0)
+
+    def push(self, stretch: Block, inside: int) -> Iterator[Chances]:
+        """Takes one in, of which *inside* hops belong to the stream; one is told, or none yet."""
+        self._levels.append(self._ear.levels(stretch)[:, :inside])
+        self._waiting += 1
+        if self._waiting * self._hops > AROUND:
+            yield self._next()
+
+    def rest(self) -> Iterator[Chances]:
+        """Those that still wait."""
+        while self._waiting:
+            yield self._next()
+
+    def _next(self) -> Chances:
+        if self._told * self._hops % EVERY == 0:
+            self._heard = self._ear.chances(np.concatenate(self._levels, axis=1))
+        self._told += 1
+        self._waiting -= 1
+        self._before += 1
+        if self._before * self._hops > AROUND:
+            self._before -= 1
+            self._levels.popleft()
+        return self._heard
 
 
 def traits(levels: Levels) -> NDArray[np.float64]:
@@ -86,7 +131,17 @@ def _sways(whole: NDArray[np.float64]) -> list[float]:
     return [float(power[(hz > low) & (hz <= high)].sum() / all_of_it) for low, high in pairwise(SWAYS_HZ)]
 
 
+def perceive(traits: NDArray[np.float64], weights: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Logits of `Chances`: perceptrons of one hidden layer, side by side, and their mean.
+
+    Shape   (..., traits) -> (..., 2)
+    """
+    hidden = (traits - weights["mean"]) / weights["scale"] @ weights["enter"] + weights["enter_bias"]
+    logits: NDArray[np.float64] = hidden / (1 + np.exp(-hidden)) @ weights["leave"] + weights["leave_bias"]
+    return logits
+
+
 @cache
 def _weights() -> dict[str, NDArray[np.float64]]:
-    text = resources.files(__package__).joinpath("room_ear.json").read_text()
+    text = resources.files(__package__).joinpath("ear.json").read_text(encoding="utf-8")
     return {name: np.array(values) for name, values in json.loads(text).items()}

@@ -108,3 +108,50 @@ def test_a_stage_that_does_not_keep_time_is_refused():
 
     with pytest.raises(StageError, match="late does not keep time"):
         Classical(SPEC, {"late": LateStage()}, 1.0, None)
+
+
+class Marking(Processor):
+    """Sets every *every*-th frame to *value*, from the first on; keeps a block back, as stages that look ahead do."""
+
+    def __init__(self, spec: Spec, every: int, value: float) -> None:
+        super().__init__(spec)
+        self.every, self.value, self.at = every, value, 0
+        self.kept = spec.zeros(0)
+
+    def process(self, block: Block) -> Block:
+        marked = block.copy()
+        marked[:, -self.at % self.every :: self.every] = self.value
+        self.at += block.shape[-1]
+        self.kept, done = marked, self.kept
+        return done
+
+    def flush(self) -> Block:
+        return self.kept
+
+
+class Stage:
+    def __init__(self, *settings: float) -> None:
+        self.settings = settings
+
+    def open(self, spec: Spec) -> Marking:
+        return Marking(spec, *self.settings)
+
+
+@pytest.mark.parametrize("size", [10, 997, 44_100])
+def test_clicks_beside_a_peak_that_was_put_back_are_none(sound, size):
+    stages = {"declip-consistent": Stage(5_000, 2.0), "ar-declick": Stage(1_000, 3.0)}
+    mended = run(Classical(SPEC, stages, 1.0, None), sound, size)
+    expected = sound.copy()
+    expected[:, ::1_000] = 3.0
+    expected[:, ::5_000] = 2.0
+    np.testing.assert_array_equal(mended, expected)
+    alone = run(Classical(SPEC, {"ar-declick": Stage(1_000, 3.0)}, 1.0, None), sound, size)
+    assert (alone[:, ::1_000] == 3.0).all()
+
+
+def test_what_was_spared_is_told(sound):
+    near = round(0.0006 * RATE)
+    stages = {"declip-consistent": Stage(5_000, 2.0), "ar-declick": Stage(5_000 + near, 3.0)}
+    processor = Classical(SPEC, stages, 1.0, None)
+    run(processor, sound)
+    assert processor.report["ar-declick"] == {"spared": 2 * 2}  # two channels, at 0 and where both steps meet closely

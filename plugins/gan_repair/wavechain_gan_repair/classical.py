@@ -21,6 +21,8 @@ from wavechain_gan_repair.columns import Columns, Overlap
 
 # Which fault each mends, in the order in which they are best used: the corners of a clipped peak look like clicks.
 MENDS = {"ar-fill": "dropouts", "declip-consistent": "clip", "ar-declick": "clicks", "comb-dehum": "hum"}
+# Where a peak was put back, the voice under it still bends as it did: what is beside it is no click.
+SPARES, BESIDE_SECONDS = {"ar-declick": "declip-consistent"}, 0.0008
 
 N_FFT, HOP_LENGTH, HOPS = 2048, 512, 16
 
@@ -52,19 +54,27 @@ class Classical(Processor):
         for name, part in self._parts.items():
             if part.latency or part.tail or part.spec.rate != spec.rate:
                 raise StageError(f"{name} does not keep time, and cannot be a part of repair.", hint="another version.")
+        self._spared: dict[str, _Sparing] = {}  # by the stage whose work it leaves alone
+        for name, other in SPARES.items():
+            if name in self._parts and other in self._parts:
+                self._parts[name] = self._spared[other] = _Sparing(self._parts[name])
         self._amount, self._input = np.float32(amount), Pending(spec)
         self._filter = None if band is None else _BandOfChange(spec, *band)
         self._power = np.zeros(2)  # of what came in, of what was changed
 
     def process(self, block: Block) -> Block:
         self._input.push(block)
-        for part in self._parts.values():
+        for name, part in self._parts.items():
+            if name in self._spared:
+                self._spared[name].expect(block)
             block = part.process(block)
         return self._weighed(block)
 
     def flush(self) -> Block:
         rest = self.spec.zeros(0)
-        for part in self._parts.values():
+        for name, part in self._parts.items():
+            if name in self._spared:
+                self._spared[name].expect(rest)
             rest = join([part.process(rest), part.flush()], self.spec)
         done = [self._weighed(rest)]
         if self._filter is not None:
@@ -93,6 +103,53 @@ class Classical(Processor):
         else:
             said["left_alone"] = "; ".join(part.report.get("left_alone", name) for name, part in self._parts.items())
         return said
+
+
+class _Sparing(Processor):
+    """A stage of exact time that leaves alone what is beside another stage's work.
+
+    That stage comes somewhere before it; what goes into it is told by `expect`, ahead of what comes out of it.
+    """
+
+    def __init__(self, part: Processor) -> None:
+        super().__init__(part.spec)
+        self._part = part
+        self._beside = round(BESIDE_SECONDS * part.spec.sample_rate)
+        self._unmended, self._before, self._after = (Pending(part.spec) for _ in range(3))
+        # Where the other stage changed something, from `_beside` frames before the next frame that is due.
+        self._mended = np.zeros((part.spec.channels, self._beside), bool)
+        self._frames = 0
+
+    def expect(self, unmended: Block) -> None:
+        self._unmended.push(unmended)
+
+    def process(self, block: Block) -> Block:
+        self._before.push(block)
+        mended = block != self._unmended.take(block.shape[-1])
+        self._mended = np.concatenate([self._mended, mended], axis=1)
+        self._after.push(self._part.process(block))
+        return self._spare(min(self._after.steps, self._mended.shape[1] - 2 * self._beside))
+
+    def flush(self) -> Block:
+        self._mended = np.pad(self._mended, ((0, 0), (0, self._beside)))
+        self._after.push(self._part.flush())
+        return self._spare(self._after.steps)
+
+    def _spare(self, frames: int) -> Block:
+        if frames <= 0:
+            return self.spec.zeros(0)
+        counts = np.cumsum(np.pad(self._mended[:, : frames + 2 * self._beside], ((0, 0), (1, 0))), axis=1)
+        beside = counts[:, 2 * self._beside + 1 :] > counts[:, :frames]
+        self._mended = self._mended[:, frames:]
+        before, after = self._before.take(frames), self._after.take(frames)
+        self._frames += int((beside & (before != after)).sum())
+        return np.where(beside, before, after)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """``spared``: of what it says, so many frames were left as they are."""
+        said = self._part.report
+        return said | {"spared": self._frames} if self._frames else said
 
 
 class _BandOfChange:

@@ -1,6 +1,6 @@
-"""Fits the ear for voices and rooms (`wavechain_gan_repair.ear`) and writes its weights.
+r"""Fits the ear for voices and rooms (`wavechain_gan_repair.ear`) and writes its weights.
 
-    python plugins/gan_repair/tools/fit_ear.py corpus/train/speech corpus/train/music corpus/train/rendered \
+    python plugins/gan_repair/tools/fit_ear.py corpus/train/speech corpus/train/music corpus/train/rendered ear-synths \
         --noise corpus/train/noise
 
 Up to eight seconds of each recording are heard several times: as they are, in a room, with noise, through a codec,

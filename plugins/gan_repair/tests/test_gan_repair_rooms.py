@@ -12,7 +12,7 @@ from wavechain.stream import Block, Spec
 from wavechain.testing import music, speech
 from wavechain_gan_repair.classical import installed
 from wavechain_gan_repair.columns import Columns
-from wavechain_gan_repair.ear import AROUND, EVERY, FEWEST, Chances, Ear, Hearing
+from wavechain_gan_repair.ear import AFTER, BEFORE, EVERY, FEWEST, Chances, Ear, Hearing
 from wavechain_gan_repair.in_room import InRoom
 from wavechain_gan_repair.repair import Repair
 
@@ -124,7 +124,7 @@ def test_the_image_stays():
 
 
 @pytest.mark.parametrize("hops", [16, 64])
-def test_what_is_heard_is_told_once_the_four_seconds_around_it_have_come(hops):
+def test_what_is_heard_is_told_once_the_two_seconds_after_it_have_come(hops):
     class Counting(Ear):
         def levels(self, spectra):
             return spectra[0, 0].T
@@ -142,9 +142,9 @@ def test_what_is_heard_is_told_once_the_four_seconds_around_it_have_come(hops):
     assert len(told) == columns.size // hops
     for index, (when, heard) in enumerate(told):
         judged = index * hops // EVERY * EVERY  # every `EVERY` columns, and meanwhile as before
-        assert when - index * hops <= AROUND + hops
-        assert heard.voice == pytest.approx(max(0, judged - AROUND), abs=hops)
-        assert heard.voice_in_room == pytest.approx(min(columns.size, judged + AROUND), abs=hops + 1)
+        assert when - index * hops <= AFTER + hops
+        assert heard.voice == pytest.approx(max(0, judged - BEFORE), abs=hops)
+        assert heard.voice_in_room == pytest.approx(min(columns.size, judged + AFTER), abs=hops + 1)
 
 
 def test_a_voice_that_walks_into_a_room_is_touched_only_there():

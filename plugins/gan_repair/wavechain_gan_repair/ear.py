@@ -30,7 +30,7 @@ from wavechain.stream import Block
 BANDS, LOWEST_HZ, HIGHEST_HZ = 24, 150.0, 10_000.0
 COLUMN_SECONDS = 512 / 44_100
 FEWEST = 172  # columns, two seconds: less tells nothing
-AROUND, EVERY = 344, 64  # columns: four seconds to both sides are listened to, and again so often
+BEFORE, AFTER, EVERY = 516, 172, 64  # columns: six seconds before and two after are listened to, and again so often
 
 LAGS = (3, 6, 12, 24)  # columns
 STEPS_DB = (6.0, 12.0, 18.0, 24.0)
@@ -71,7 +71,7 @@ class Ear:
 
 
 class Hearing:
-    """What is heard around each stretch of a stream, told once the four seconds after it have come.
+    """What is heard around each stretch of a stream, told once the two seconds after it have come.
 
     Shape   stretches (channels, 2, hops, bins), all of the same *hops*
     """
@@ -86,7 +86,7 @@ class Hearing:
         """Takes one in, of which *inside* hops belong to the stream; one is told, or none yet."""
         self._levels.append(self._ear.levels(stretch)[:, :inside])
         self._waiting += 1
-        if self._waiting * self._hops > AROUND:
+        if self._waiting * self._hops > AFTER:
             yield self._next()
 
     def rest(self) -> Iterator[Chances]:
@@ -100,7 +100,7 @@ class Hearing:
         self._told += 1
         self._waiting -= 1
         self._before += 1
-        if self._before * self._hops > AROUND:
+        if self._before * self._hops > BEFORE:
             self._before -= 1
             self._levels.popleft()
         return self._heard

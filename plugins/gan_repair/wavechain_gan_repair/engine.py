@@ -101,18 +101,18 @@ class Repairing(Processor):
         self._heard += chances[..., : len(FAULTS)].mean(axis=0).sum(axis=0)
         self._columns_heard += chances.shape[1]
         much = bool(len(mended)) and bool(np.square(mended).sum() > MUCH * np.square(spectra).sum())
-        self._waiting.append((here, repaired, chances, much))
+        # Who asks for the highs alone gets nothing else. A copy: what waits must not keep the whole stretch in memory.
+        change = np.zeros_like(here) if self._highs_always else together(here, repaired) - here
+        self._waiting.append((here.copy(), change, chances, much))
         if not self._doubting:
             return self._repair(1.0)
         return join([self._repair(each.voice) for each in self._hearing.push(here, self._columns.inside)], self.spec)
 
     def _repair(self, voice: float) -> Block:
         """The stretch that has waited longest, which is a *voice* by that chance."""
-        here, repaired, chances, much = self._waiting.popleft()
+        here, change, chances, much = self._waiting.popleft()
         self._voices.append(voice)
         self._much_mended = self._much_mended or much
-        # Who asks for the highs alone gets nothing else.
-        change = np.zeros_like(here) if self._highs_always else together(here, repaired) - here
         lost = self._lost_highs(chances)
         change *= self._open(chances, voice)[:, None]
         if self._highs is not None and lost > 0:

@@ -38,7 +38,8 @@ VOICE: list[tuple[str, ...]] = [
 ]
 MUSIC: list[tuple[str, ...]] = [(), (), ("noise",), ("room",), ("codec",), ("clip",)]  # three of them each
 SETTINGS: dict[str, dict[str, Any]] = {
-    "room": {"direct_db": [-3.0, 12.0]},  # with the sound itself further above the tail, a room hardly sounds
+    # With the sound itself further above the tail, a room hardly sounds.
+    "room": {"decay_seconds": [0.15, 2.0], "direct_db": [-3.0, 12.0]},
     "noise": {"snr_db": [-5.0, 30.0], "generated": 0.35},
 }
 DISGUISES = 5  # the first is none

@@ -165,7 +165,7 @@ def test_the_level_does_not_matter_to_the_ear():
         spectra = np.concatenate([*columns.push(heard * np.float32(gain)), *columns.rest()], axis=2)
         ear = Ear(1024, RATE / 2048)
         chances.append(ear.chances(ear.levels(spectra)).voice_in_room)
-    assert chances[0] == pytest.approx(chances[1], abs=0.02)
+    assert chances[0] == pytest.approx(chances[1], abs=0.05)
 
 
 def test_repair_lowers_rooms_unless_told_to_do_without_the_classical():

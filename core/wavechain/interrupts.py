@@ -28,7 +28,7 @@ def heard() -> Iterator[None]:
     finally:
         _state["told"] = False
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: set by something not Python
 
 
 def stop(signum: int, frame: object) -> None:

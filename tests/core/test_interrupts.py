@@ -14,6 +14,14 @@ from wavechain.naming import Job
 from wavechain.testing import music
 
 
+@pytest.fixture(autouse=True)
+def listens_to_interrupts():
+    """A shell starts what it runs in the background deaf to SIGINT, and tests inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_whose_exception_is_swallowed_ends_the_run_at_the_next_block(tmp_path, signum):
     def swallow(done: int, total: int | None) -> None:

@@ -63,9 +63,9 @@ class Ear:
         return 10 * np.log10(bands.T + np.float32(1e-12))
 
     def chances(self, levels: Levels) -> Chances:
-        """0 where there is too little to tell."""
+        """Where there is too little to tell, it may be a voice or not, and is in no room."""
         if levels.shape[1] < FEWEST or levels.shape[0] < 2:
-            return Chances(0.0, 0.0)
+            return Chances(0.5, 0.0)
         logits = perceive(traits(levels), _weights())
         return Chances(*(float(chance) for chance in 1 / (1 + np.exp(-logits))))
 

@@ -81,6 +81,7 @@ class Hearing:
         self._levels: deque[Levels] = deque()  # of the stretches around the one that is next, the latest at the end
         self._before = self._waiting = self._told = 0  # how many came before it, it and those after, how many were told
         self._heard = Chances(0.0, 0.0)
+        self._sum = np.zeros(len(self._heard))
 
     def push(self, stretch: Block, inside: int) -> Iterator[Chances]:
         """Takes one in, of which *inside* hops belong to the stream; one is told, or none yet."""
@@ -94,10 +95,16 @@ class Hearing:
         while self._waiting:
             yield self._next()
 
+    @property
+    def mean(self) -> Chances | None:
+        """Of all that was told, if anything was."""
+        return Chances(*(float(each) for each in self._sum / self._told)) if self._told else None
+
     def _next(self) -> Chances:
         if self._told * self._hops % EVERY == 0:
             self._heard = self._ear.chances(np.concatenate(self._levels, axis=1))
         self._told += 1
+        self._sum += self._heard
         self._waiting -= 1
         self._before += 1
         if self._before * self._hops > BEFORE:

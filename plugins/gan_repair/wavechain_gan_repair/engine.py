@@ -76,7 +76,6 @@ class Repairing(Processor):
         self._belief: float | None = None
         self._hearing = Hearing(Ear(n_fft // 2, float(spec.rate) / n_fft), HOPS)
         self._waiting: deque[tuple[Block, Block, NDArray[np.float64], bool]] = deque()
-        self._voices: list[float] = []  # how sure the ear was of a voice, stretch by stretch
         self._much_mended = False
         self._heard = np.zeros(len(FAULTS))
         self._columns_heard = 0
@@ -111,7 +110,6 @@ class Repairing(Processor):
     def _repair(self, voice: float) -> Block:
         """The stretch that has waited longest, which is a *voice* by that chance."""
         here, change, chances, much = self._waiting.popleft()
-        self._voices.append(voice)
         self._much_mended = self._much_mended or much
         lost = self._lost_highs(chances)
         change *= self._open(chances, voice)[:, None]
@@ -162,8 +160,8 @@ class Repairing(Processor):
         said: dict[str, Any] = {
             "faults": {name: round(float(chance), 2) for name, chance in zip(FAULTS, heard, strict=True)}
         }
-        if self._doubting and self._voices:
-            said["voice"] = round(float(np.mean(self._voices)), 2)
+        if mean := self._hearing.mean:
+            said["voice"] = round(mean.voice, 2)
         if self._power[1] > 0:
             said["removed_db"] = round(float(10 * np.log10(self._power[1] / self._power[0])), 1)
         else:

@@ -48,7 +48,6 @@ class InRoom(Processor):
         self._share = (amount * ((hz >= low) & (hz <= high))).astype(np.float32)
         self._input = Pending(spec)
         self._changes: deque[Block] = deque()  # that wait to be told what is heard there
-        self._chances: list[float] = []
         self._power = np.zeros(2)  # of what came in, of what was changed
 
     def process(self, block: Block) -> Block:
@@ -73,7 +72,6 @@ class InRoom(Processor):
 
     def _let_in(self, chance: float) -> Block:
         low, high = BELIEF
-        self._chances.append(chance)
         share = self._share * np.float32(np.clip((chance - low) / (high - low), 0, 1))
         return self._together(self._overlap.add(self._changes.popleft() * share))
 
@@ -87,8 +85,8 @@ class InRoom(Processor):
     def report(self) -> dict[str, Any]:
         """That of the repair; ``room``: how sure the ear was of a voice in one; ``room_db``: how much was lowered."""
         said = dict(self._inner.report)
-        if self._chances:
-            said["room"] = round(float(np.mean(self._chances)), 2)
+        if mean := self._hearing.mean:
+            said["room"] = round(mean.voice_in_room, 2)
         if self._power[1] > 0:
             said["room_db"] = round(float(10 * np.log10(self._power[1] / self._power[0])), 1)
             said.pop("left_alone", None)

@@ -18,6 +18,7 @@ from wavechain.registry import registry
 from wavechain.stages import StreamStage
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.columns import Columns, Overlap
+from wavechain_gan_repair.tally import Tally
 
 # Which fault each mends, in the order in which they are best used: the corners of a clipped peak look like clicks.
 MENDS = {"ar-fill": "dropouts", "declip-consistent": "clip", "ar-declick": "clicks", "comb-dehum": "hum"}
@@ -60,7 +61,7 @@ class Classical(Processor):
                 self._parts[name] = self._spared[other] = _Sparing(self._parts[name])
         self._amount, self._input = np.float32(amount), Pending(spec)
         self._filter = None if band is None else _BandOfChange(spec, *band)
-        self._power = np.zeros(2)  # of what came in, of what was changed
+        self._changed = Tally()
 
     def process(self, block: Block) -> Block:
         self._input.push(block)
@@ -84,7 +85,7 @@ class Classical(Processor):
     def _weighed(self, mended: Block) -> Block:
         before = self._input.take(mended.shape[-1])
         change = mended - before
-        self._power += [np.square(before, dtype=np.float64).sum(), np.square(change, dtype=np.float64).sum()]
+        self._changed.add(before, change)
         if self._filter is not None:
             return self._filter.push(before, change * self._amount)
         return mended if self._amount == 1 else before + change * self._amount
@@ -98,8 +99,8 @@ class Classical(Processor):
                 if (warning := each.pop("warning", None)) and self._amount == 1:
                     said["warning"] = warning
                 said[name] = each
-        if self._power[1] > 0:
-            said["mended_db"] = round(float(10 * np.log10(self._power[1] / self._power[0])), 1)
+        if (db := self._changed.db) is not None:
+            said["mended_db"] = db
         else:
             said["left_alone"] = "; ".join(part.report.get("left_alone", name) for name, part in self._parts.items())
         return said

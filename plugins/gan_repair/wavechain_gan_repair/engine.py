@@ -32,6 +32,7 @@ from wavechain_gan_repair.ear import Ear, Hearing
 from wavechain_gan_repair.faults import FAULTS, LOST_HIGHS
 from wavechain_gan_repair.highs import Highs
 from wavechain_gan_repair.network_session import HOPS, NetworkSession
+from wavechain_gan_repair.tally import Tally
 
 BELIEFS = np.array([[0.7, 0.9], [0.5, 0.7]])  # lower and upper bound in music, in a voice
 MENDED_BELIEFS = np.array([[0.8, 0.95], [0.7, 0.9]])
@@ -79,7 +80,7 @@ class Repairing(Processor):
         self._much_mended = False
         self._heard = np.zeros(len(FAULTS))
         self._columns_heard = 0
-        self._power = np.zeros(2)  # of what came in, of what was changed
+        self._changed = Tally()
 
     def process(self, block: Block) -> Block:
         self._input.push(block[: self.spec.channels])
@@ -148,7 +149,7 @@ class Repairing(Processor):
     def _together(self, change: Block) -> Block:
         before = self._input.take(change.shape[-1])
         change = change[:, : before.shape[-1]]
-        self._power += [np.square(before, dtype=np.float64).sum(), np.square(change, dtype=np.float64).sum()]
+        self._changed.add(before, change)
         return np.negative(change) if self._only_change else before + change
 
     @property
@@ -162,8 +163,8 @@ class Repairing(Processor):
         }
         if mean := self._hearing.mean:
             said["voice"] = round(mean.voice, 2)
-        if self._power[1] > 0:
-            said["removed_db"] = round(float(10 * np.log10(self._power[1] / self._power[0])), 1)
+        if (db := self._changed.db) is not None:
+            said["removed_db"] = db
         else:
             said["left_alone"] = "no damage was heard" if self._amount > 0 else "its amount is 0"
         return said

@@ -18,6 +18,7 @@ from wavechain.stages import StreamStage
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.columns import Columns, Overlap
 from wavechain_gan_repair.ear import COLUMN_SECONDS, EVERY, Ear, Hearing
+from wavechain_gan_repair.tally import Tally
 
 BELIEF = (0.8, 0.95)  # below, the room stays; above, its tail is lowered whole; in between a part
 
@@ -48,7 +49,7 @@ class InRoom(Processor):
         self._share = (amount * ((hz >= low) & (hz <= high))).astype(np.float32)
         self._input = Pending(spec)
         self._changes: deque[Block] = deque()  # that wait to be told what is heard there
-        self._power = np.zeros(2)  # of what came in, of what was changed
+        self._changed = Tally()
 
     def process(self, block: Block) -> Block:
         return self._lower(self._inner.process(block))
@@ -78,7 +79,7 @@ class InRoom(Processor):
     def _together(self, change: Block) -> Block:
         before = self._input.take(change.shape[-1])
         change = change[:, : before.shape[-1]]
-        self._power += [np.square(before, dtype=np.float64).sum(), np.square(change, dtype=np.float64).sum()]
+        self._changed.add(before, change)
         return before + change
 
     @property
@@ -87,7 +88,7 @@ class InRoom(Processor):
         said = dict(self._inner.report)
         if mean := self._hearing.mean:
             said["room"] = round(mean.voice_in_room, 2)
-        if self._power[1] > 0:
-            said["room_db"] = round(float(10 * np.log10(self._power[1] / self._power[0])), 1)
+        if (db := self._changed.db) is not None:
+            said["room_db"] = db
             said.pop("left_alone", None)
         return said

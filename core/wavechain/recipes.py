@@ -25,12 +25,13 @@ import importlib.util
 import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from wavechain.audio import Audio
 from wavechain.errors import UnreadableError, UsageError, nearest
 from wavechain.registry import registry
 from wavechain.stages import Stage
@@ -123,6 +124,12 @@ class Degradation(Stage, ABC):
 
         Shape   (channels, frames) -> twice (channels, frames), float32; *waveform* is not edited
         """
+
+    def __call__(self, audio: Audio, *, seed: int = 0) -> Audio:
+        """*audio* worsened, to try a repair on: the same *seed* draws the same damage."""
+        rng = np.random.default_rng(seed)
+        worse, _ = self.apply(audio.waveform, audio.sample_rate, rng, Surroundings())
+        return replace(audio, waveform=worse)
 
 
 class Recipe(Stage, ABC):

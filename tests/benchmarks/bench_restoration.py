@@ -27,6 +27,7 @@ STAGES = {
     "ar-declick": ("clicks", {}, "adeclick"),
     "ar-fill": ("dropouts", {}, ""),
     "declip-consistent": ("clip", {"soft": 0.0}, "adeclip"),
+    "declip-soft": ("clip", {"soft": 1.0}, ""),
     "comb-dehum": ("hum", {}, ""),
 }
 

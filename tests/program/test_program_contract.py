@@ -90,6 +90,8 @@ SETTINGS: dict[str, list[str]] = {
     "restoration.ar-fill": [""],
     "restoration.comb-dehum": [""],
     "restoration.declip-consistent": [""],
+    "restoration.declip-soft": [""],
+    "restoration.raise-dips": [""],
     "transforms.stft": ["", "n_fft=512,hop_length=100,window=sine"],
     "transforms.mel": ["", "n_fft=1024,hop_length=200,n_mels=40,spectrum=magnitude,scale=htk,norm=none"],
     "transforms.log-mel": ["", "log=ln,spectrum=magnitude,high_hz=3500,n_mels=24"],

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 AUDIO = HERE / "wavechain-demo.flac"
 CHAIN = HERE / "demo.toml"
+
+# What befalls the mended take, one thing at a time: a degradation and its settings.
+ACCIDENTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "peaks pressed flat": ("clip", {"by_damage": 1.0, "snr_db": (12, 12), "soft": 1.0}),
+    "peaks cut off": ("clip", {"by_damage": 1.0, "snr_db": (12, 12), "soft": 0.0}),
+    "clicks": ("clicks", {"per_second": (5, 5), "crackle": 0.0}),
+    "dropouts": ("dropouts", {"per_second": (2, 2), "length_ms": (10, 10)}),
+    "noise": ("add-noise", {"snr_db": (10, 10), "generated": 1.0}),
+    "hum": ("hum", {"level_db": (-20, -20)}),
+}
+ACCIDENT_SECONDS = 10
 
 ROWS = (
     ("loudness", "integrated_lufs", "LUFS"),
@@ -47,6 +59,7 @@ def run_demo(folder: Path) -> None:
     print(f"\nsound:   {output}\npicture: {picture}\nchain:   {CHAIN}")
     print(f"\nThe same by hand:\n  wavechain run {AUDIO} my.flac --chain {CHAIN}")
     _blind(folder)
+    _accidents(output, folder)
 
 
 def _blind(folder: Path) -> None:
@@ -75,3 +88,34 @@ def _blind(folder: Path) -> None:
     print("heard: " + ", ".join(f"{name} {chance:.0%}" for name, chance in heard.items() if chance >= 0.2))
     print(f"\nsound:   {output}\nremoved: {removed}")
     print(f"\nThe same by hand:\n  wavechain run {AUDIO} my.flac -s repair --residual removed.flac")
+
+
+def _accidents(mended: Path, folder: Path) -> None:
+    """A part of the *mended* take damaged on purpose, and repaired: what it was is known, and compared with."""
+    from wavechain.audio import Audio
+    from wavechain.chain import Chain
+    from wavechain.compare import compare_files
+    from wavechain.recipes import part
+    from wavechain.registry import registry
+    from wavechain.run import RunOptions
+    from wavechain_cli.tables import print_table
+
+    offered = {spec.name for spec in registry().parts("degradation") if not spec.missing}
+    if registry().lookup("repair").missing or not {name for name, _ in ACCIDENTS.values()} <= offered:
+        return
+    print(f"\n{ACCIDENT_SECONDS} seconds of what came out, damaged on purpose, and repair, told nothing:\n")
+    take, options = folder / "take.flac", RunOptions(overwrite=True)
+    Chain.of(f"trim:duration_seconds={ACCIDENT_SECONDS}").run(mended, take, options)
+    good, rows = Audio.read(take), []
+    for seed, (accident, (name, settings)) in enumerate(ACCIDENTS.items()):
+        stem = accident.replace(" ", "-")
+        damaged, repaired = (folder / f"{stem}-{state}.flac" for state in ("damaged", "repaired"))
+        part("degradation", name, settings)(good, seed=seed).write(damaged, overwrite=True)
+        Chain.of("repair").run(damaged, repaired, options)
+        rows.append([accident, *(_level(compare_files(take, each).null_db) for each in (damaged, repaired))])
+    print_table("", ["what differs from the take", "damaged>", "repaired>"], rows)
+    print(f"\nsound:   {folder / 'take.flac'}, *-damaged.flac, *-repaired.flac")
+
+
+def _level(db: float | None) -> str:
+    return "nothing" if db is None else f"{db:.1f} dB"

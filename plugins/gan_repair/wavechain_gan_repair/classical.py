@@ -21,7 +21,14 @@ from wavechain_gan_repair.columns import Columns, Overlap
 from wavechain_gan_repair.tally import Tally
 
 # Which fault each mends, in the order in which they are best used: the corners of a clipped peak look like clicks.
-MENDS = {"ar-fill": "dropouts", "declip-consistent": "clip", "ar-declick": "clicks", "comb-dehum": "hum"}
+MENDS = {
+    "raise-dips": "dropouts",
+    "ar-fill": "dropouts",
+    "declip-soft": "clip",
+    "declip-consistent": "clip",
+    "ar-declick": "clicks",
+    "comb-dehum": "hum",
+}
 # Where a peak was put back, the voice under it still bends as it did: what is beside it is no click.
 SPARES, BESIDE_SECONDS = {"ar-declick": "declip-consistent"}, 0.0008
 

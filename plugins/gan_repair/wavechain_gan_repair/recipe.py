@@ -150,10 +150,10 @@ class RepairRecipe(Recipe):
         if rng.random() < self.told:
             hint = faults
         elif rng.random() < self.mended:
-            for fault, stage in self._mending.items():
+            for name, stage in self._mending.items():
                 before, damaged = damaged, stage(Audio(damaged, self.rate_hz)).waveform
                 if not np.array_equal(before, damaged):
-                    faults[FAULTS.index(fault)] = 0
+                    faults[FAULTS.index(MENDS[name])] = 0
         return damaged, wanted, damaged - as_it_came, faults, hint
 
     def _clean(self, clip: Block, rng: np.random.Generator) -> Block:
@@ -262,7 +262,7 @@ class RepairRecipe(Recipe):
 
     @cached_property
     def _mending(self) -> dict[str, StreamStage]:
-        return {MENDS[name]: stage for name, stage in installed(tuple(MENDS)).items()}
+        return installed(tuple(MENDS))
 
     @cached_property
     def _objective(self) -> Any:

@@ -138,7 +138,7 @@ class Declick(NeuralRepair):
 
 
 class Declip(NeuralRepair):
-    first: ClassVar[tuple[str, ...]] = ("declip-consistent",)
+    first: ClassVar[tuple[str, ...]] = ("declip-soft", "declip-consistent")
     told: ClassVar[tuple[str, ...]] = ("clip",)
 
 
@@ -153,7 +153,7 @@ class ExtendBandwidth(NeuralRepair):
 
 
 class RepairDropouts(NeuralRepair):
-    first: ClassVar[tuple[str, ...]] = ("ar-fill",)
+    first: ClassVar[tuple[str, ...]] = ("raise-dips", "ar-fill")
     told: ClassVar[tuple[str, ...]] = ("dropouts",)
 
 

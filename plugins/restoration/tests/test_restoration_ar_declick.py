@@ -79,6 +79,30 @@ def test_a_single_wrong_sample_is_set_right():
     assert np.count_nonzero(after[0, around] != damaged[0, around]) < 10
 
 
+def click(size: int, height: float) -> np.ndarray:
+    return (height * np.exp(-3 * np.arange(size) / size)).astype(np.float32)
+
+
+def test_a_loud_click_does_not_hide_a_quieter_one_beside_it():
+    clean = guitar()
+    damaged = clean.waveform.copy()
+    loud = float(clean.waveform[0].std())
+    for at in range(20_000, clean.frames - 5000, 20_000):
+        damaged[0, at : at + 40] += click(40, 15 * loud)
+        damaged[0, at - 110 : at - 85] += click(25, 4 * loud)
+        damaged[0, at + 75 : at + 90] -= click(15, 6 * loud)
+    assert error_db(clean, ArDeclick()(Audio.of(damaged, 44_100))) < -30
+
+
+def test_most_pulses_that_come_again_and_again_stay():
+    """As those of a synthesiser or a voice: short, far above the noise between them, and all alike."""
+    sound = 0.003 * np.random.default_rng(4).standard_normal(88_200).astype(np.float32)
+    for at in range(300, 87_000, 150):
+        sound[at : at + 24] += click(24, 0.3)
+    after = ArDeclick()(Audio.of(sound[None], 44_100)).waveform[0]
+    assert error_db(Audio.of(sound[None], 44_100), Audio.of(after[None], 44_100)) < -10
+
+
 def test_what_lasts_longer_than_a_click_stays():
     damaged = guitar().waveform.copy()
     damaged[0, 60_000:60_400] += 0.4

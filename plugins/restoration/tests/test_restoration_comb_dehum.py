@@ -91,6 +91,67 @@ def test_a_bass_line_on_the_hum_keeps_its_notes():
     assert error_db(clean, CombDehum()(humming(clean, 50.02, 10, drift_hz=0))) < -13
 
 
+@pytest.mark.parametrize("seed", [0, 2, 3])
+def test_a_bass_line_between_rests_is_no_hum(seed):
+    """Notes of one pitch, each with its overtones in step, of uneven length and loudness."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(8 * RATE) / RATE
+    loudness = np.zeros(time.size)
+    at = 0
+    while at < time.size:
+        note = loudness[at : at + int(rng.uniform(0.15, 0.5) * RATE)]
+        note[:] = rng.uniform(0.3, 1) * np.exp(-3 * time[: note.size])
+        at += note.size + int(rng.uniform(0.05, 0.5) * RATE)
+    notes = sum(np.sin(2 * np.pi * 49.43 * k * time + k) / k for k in (1, 2, 3, 4, 6)) * loudness
+    clean = Audio.of((0.2 * notes + 0.003 * rng.standard_normal(time.size))[np.newaxis].astype(np.float32), RATE)
+    assert np.array_equal(CombDehum()(clean).waveform, clean.waveform)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_loop_that_repeats_is_no_hum(seed):
+    """Every multiple of its rate is a line, 50 and 60 Hz among them, but none stands out in any frame."""
+    rng = np.random.default_rng(seed)
+    loop = np.resize(rng.standard_normal(int(0.6 * RATE)), 8 * RATE)
+    clean = Audio.of((0.1 * loop + 0.05 * rng.standard_normal(loop.size))[np.newaxis].astype(np.float32), RATE)
+    assert np.array_equal(CombDehum()(clean).waveform, clean.waveform)
+
+
+def bass(seed: int) -> np.ndarray:
+    """A rumble without pauses, loudest where hum is, (8 s,)."""
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(8 * RATE))
+    hz = np.fft.rfftfreq(8 * RATE, 1 / RATE)
+    rumble = np.fft.irfft(spectrum / (1 + (hz / 150) ** 2))
+    return 0.2 * rumble / rumble.std()
+
+
+def test_hum_is_found_beside_a_bass_in_the_middle():
+    """Between the channels, where the bass is not, the hum is all there is."""
+    middle, rest = bass(0), 0.003 * np.random.default_rng(1).standard_normal((2, 8 * RATE))
+    clean = Audio.of((middle + rest).astype(np.float32), RATE)
+    hum = humming(Audio.of(middle[np.newaxis].astype(np.float32), RATE), 50.2, 20, drift_hz=0).waveform - middle
+    damaged = Audio.of((clean.waveform + np.array([[1.0], [0.4]]) * hum).astype(np.float32), RATE)
+    mended = CombDehum()(damaged)
+    assert error_db(clean, mended) < error_db(clean, damaged) - 3
+    sides, before, after = (Audio.of(one.waveform[:1] - one.waveform[1:], RATE) for one in (clean, damaged, mended))
+    assert error_db(sides, after) < error_db(sides, before) - 6
+
+
+def test_a_steady_note_on_a_higher_line_does_not_hide_the_hum():
+    loop = Audio.read(RECORDINGS / "loop_compus.flac")
+    time = np.arange(loop.frames) / RATE
+    clean = Audio.of((loop.waveform[:1] + 0.1 * np.sin(2 * np.pi * 548.9 * time)).astype(np.float32), RATE)
+    line = 0.1 * loop.waveform.std() * np.sin(2 * np.pi * 49.9 * time)
+    damaged = Audio.of((clean.waveform + line).astype(np.float32), RATE)
+    assert error_db(clean, CombDehum()(damaged)) < error_db(clean, damaged) - 10
+
+
+def test_two_equal_channels_stay_equal():
+    damaged = humming(Audio.of(Audio.read(RECORDINGS / "loop_compus.flac").waveform[:1], RATE), 50, 10)
+    both = CombDehum()(Audio.of(np.concatenate([damaged.waveform] * 2), RATE)).waveform
+    assert np.array_equal(both[0], both[1])
+    assert not np.array_equal(both[:1], damaged.waveform)
+
+
 def test_no_amount_changes_nothing():
     damaged = humming(music(seconds=8, sample_rate=RATE), 50, 10)
     assert np.array_equal(CombDehum(amount=0)(damaged).waveform, damaged.waveform)

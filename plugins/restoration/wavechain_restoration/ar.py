@@ -93,7 +93,8 @@ def interpolated(signal: Signal, unknown: Mask, coefficients: Signal) -> Signal:
             continue
         start, end = group[0] - order, group[-1] + order + 1
         around = filled[max(start, 0) : end]
-        around = np.pad(around, (max(-start, 0), max(end - signal.size, 0)))
+        if start < 0 or end > signal.size:
+            around = np.pad(around, (max(-start, 0), max(end - signal.size, 0)))
         wanted = -np.convolve(around, lags, "valid")[group - group[0]]
         filled[group] = _solved(group, wanted, lags, _PRIOR / gain)
     return filled

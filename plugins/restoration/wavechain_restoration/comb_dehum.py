@@ -1,24 +1,32 @@
 """comb-dehum: takes out mains hum and its harmonics, and nothing that moves.
 
-Hum is a series of lines at multiples of one frequency that stand still for seconds. Each line is looked for where the
-sound leaves it free: in short frames the power beside the line, where no other line of the series lies, says how much
-else there is, and frames count by its inverse (the estimate of greatest likelihood for a steady line in a sound that
-comes and goes). The series whose lines stand highest above the error of their own estimate is taken for hum, if lines
-that no single note would have stand out, if each of them agrees with its own frames, and if one of them at least stands
-in a quarter of the frames as it does on the whole, which a bass line does not. A line is subtracted as far as it is
-certain, so that nothing is notched out where there is no hum, and phases of everything else stay.
+Hum is a series of lines at multiples of one frequency, each of one amplitude and phase for all the seconds that are
+looked at. In half overlapping frames, the bins beside a line say how much else there is at that time, and how it lies
+between the channels of a pair: what is in the middle hides little of a hum that is not. Each line is fitted so that the
+frames are likeliest if the rest has the spread that is beside it, and tails as heavy as those of Student's
+t-distribution: a frame in which a note sounds counts little, and one in which the line should be seen but is not counts
+against it. So a note that comes and goes adds nothing, however loud, and a hum far below the music does.
+
+Hum it is where the gain in likelihood, summed over the lines, exceeds half that of any other series nearby (a loop that
+repeats has many) by `least`, where the lines are seen in a number of frames, and in half of those in which they should
+be, and where there is one of the lowest two lines or two of the lowest four. Lines count less where notes are often
+found, and a line alone needs more. Then each line is subtracted as far as it is certain, the higher ones where frames
+agree and they are not louder than the lower ones; phases of all else stay.
 
 Where the frequency wanders, frames nearby predict a frame better than all of them do: that decides over how many frames
 a line is averaged.
 
-Conventions: any channel count, each by itself; length unchanged; where no series is found, frames pass through bit for
-bit.
+Source  K. L. Lange, R. J. A. Little, J. M. G. Taylor, "Robust statistical modeling using the t distribution", J. Am.
+        Stat. Assoc. 84, 1989 (the weights of `_fit`).
+
+Conventions: any channel count, two and two together; length unchanged; where no series is found, frames pass through
+bit for bit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,24 +41,38 @@ Complex = npt.NDArray[np.complex128]
 _HOPS = 16  # of a quarter of a second, in the core and on each side of it
 _HOPS_PER_SECOND = 4
 _LOW_HOP = 1024  # frames of a hop after the reduction to 4096 Hz
-_BESIDE = np.concatenate([np.arange(-12, -3), np.arange(4, 13)])  # in bins of 2 Hz
+_TOGETHER = 2  # channels: the covariance of more is not to be had from so few bins
+_NEAREST, _FARTHEST = 4, 12  # bins of 2 Hz, of what is beside a line
 _OVERLAPPING = 4 / 3  # variance of a mean of half overlapping Hann frames, against independent ones
+
+# Which series are tried: those that stand highest above what is beside them.
 _STEP_HZ = 0.004
 _SEARCHED = 20  # lines
-_TRIED = 12  # series, the best first
+_CHANCE = 6.0  # times the variance of its estimate, that a line reaches without hum
+_SHORTLISTS = ((_SEARCHED, 4), (6, 4), (2, 3))  # of the lowest so many lines the best so many series
 _APART_HZ = 0.05
-_LOW_LINES = 4  # hum has two of these; the overtones of a note that falls on a higher line have not
-_TURNS = 4
-_UNUSUAL = 4.0  # times the usual deviation of a frame, from which on it counts half or less
-_AGREE = 6.0  # times what the noise beside the line would explain, that frames may deviate from it
-_AGREE_SHARE = 0.05  # of the power of the line, that they may deviate at any rate
-_STANDS = 0.4  # of a line, that it may deviate by in the quieter frames: a bass line deviates by more
-_STANDS_SHARE = 0.25  # of the frames, that are these
-_KEPT = 6.0  # times the variance of its estimate, from which on a line is taken out
-_SKIRT_HZ = np.linspace(-2.5, 2.5, 101)
-_STRONGER = 10.0
-_LONE = 5.0  # times the evidence that a line needs among others
+_FINER_HZ = np.linspace(-0.06, 0.06, 31)
+_FINER_LINES = 12
+
+# How lines are fitted, and what speaks for them.
+_FREEDOM = 2.0  # of Student's t
+_TURNS = 5
+_UNLIKELY = 3.0  # gain in likelihood by a channel, that lines have without hum
+_MOST = 60.0  # gain that one line is credited with
+_BELIEF = (1.0, 1.0, 1.0, 1.0, 0.5, 1.0, 0.5, 0.5, 0.3, 0.3, 0.3, 0.3)  # share of it: notes are near the fifth line,
+_SURE = 0.5  # and on all that are believed less than this
+_LOW = 6  # lines
+_SKIRT_HZ = np.linspace(-2.5, 2.5, 51)
+_OWN = 0.5  # of the highest evidence within the skirt, that a line needs to be none of it
+_OTHER_HZ = 0.12
+_OTHER = 0.5  # of the gain of another series, that is held against this
+_SEEN = 6.0  # times what is beside it, that a line is in a frame in which it should be seen
+_ALIKE = 0.25  # of its power, that a frame may deviate by in which it is seen
+_STANDS = 8  # frames, of all lines, that it is seen in
+_STANDS_SHARE = 0.5  # of those in which it should be
+_LONE = 0.25  # of its gain, that must exceed `least` where a line is alone
 _LONE_SHARE = 0.25  # of all power, above which a line alone is no hum but the sound itself
+
 _SPANS = (None, 15, 7)  # frames; None: all
 _BETTER = 0.9
 _TINY = 1e-24
@@ -67,7 +89,7 @@ class CombDehum(Effect):
     drift: float = param(0.0115, ge=0, le=0.1, help="How far off the frequency may be, as a share of it.")
     harmonics: int = param(30, ge=1, le=60, help="How many multiples of it are taken out, itself included.")
     least: float = param(
-        24.0, ge=4, le=1000, help="Power by which two lines must exceed the error of their estimate, to be hum."
+        20.0, ge=4, le=1000, help="How much likelier, as a natural logarithm, the sound must be with hum than without."
     )
     amount: float = param(1.0, ge=0, le=1, help="How much of the hum is taken out.")
 
@@ -98,103 +120,106 @@ class _Dehum(Window):
     def compute(self, window: Block) -> Block:
         core = window[:, self.left : self.left + self.core]
         out = None
-        for channel, signal in enumerate(window):
-            hum = self._hum(signal.astype(np.float64))
+        for first in range(0, len(window), _TOGETHER):
+            some = slice(first, first + _TOGETHER)
+            hum = self._hum(window[some].astype(np.float64))
             if hum is None:
                 continue
             if out is None:
                 out = core.copy()
-            out[channel] = core[channel] - np.float32(self._stage.amount) * hum.astype(np.float32)
+            out[some] = core[some] - np.float32(self._stage.amount) * hum.astype(np.float32)
         return core if out is None else out
 
-    def _hum(self, signal: Signal) -> Signal | None:
-        """The hum in the core of *signal*, or None. Shape (left + core + right,) -> (core,)"""
-        sounding = np.flatnonzero(signal)
+    def _hum(self, signals: Signal) -> Signal | None:
+        """The hum in the core of *signals*, or None. Shape (channels, left + core + right) -> (channels, core)"""
+        sounding = np.flatnonzero(signals.any(axis=0))
         if sounding.size < 6 * self._hop or self._count < 1:
             return None
         starts = np.arange(3 * _HOPS - 1) * self._hop
         inside = (starts >= sounding[0]) & (starts + 2 * self._hop <= sounding[-1] + 1)
         if np.count_nonzero(inside) < 4:
             return None
-        low = np.fft.irfft(np.fft.rfft(signal)[: 3 * _HOPS * self._low_hop // 2 + 1], 3 * _HOPS * self._low_hop)
+        low = np.fft.irfft(np.fft.rfft(signals)[:, : 3 * _HOPS * self._low_hop // 2 + 1], 3 * _HOPS * self._low_hop)
         low *= self._low_hop / self._hop
-        spectra = np.fft.rfft(sliding_window_view(low, 2 * self._low_hop)[:: self._low_hop] * self._hann)
+        spectra = np.fft.rfft(sliding_window_view(low, 2 * self._low_hop, axis=1)[:, :: self._low_hop] * self._hann)
         spectra *= 2 / self._hann.sum()
         frames = _Frames(spectra, inside, self._hop_hz)
-        for fundamental in self._fundamentals(frames, float(low @ low) / low.size):
-            steady = self._steady(frames, fundamental)
-            if steady is not None:
-                self._found.append(fundamental)
-                return self._series(steady, fundamental)
-        return None
+        fundamental = self._fundamental(frames, float((low * low).sum()) / low.shape[1])
+        if fundamental is None:
+            return None
+        steady = self._steady(frames, fundamental)
+        if not steady.any():
+            return None
+        self._found.append(fundamental)
+        return self._series(steady, fundamental)
 
-    def _fundamentals(self, frames: _Frames, power: float) -> Iterator[float]:
-        """Frequencies of series that stand out from their surroundings, best first."""
-        evidence, _ = frames.evidence(self._candidates, self._searched)
-        score = np.log(np.maximum(evidence / _KEPT, 1)).sum(axis=1)
-        for _ in range(_TRIED):
-            best = int(score.argmax())
-            score[np.abs(self._candidates - self._candidates[best]) < _APART_HZ] = -np.inf
-            # Between the candidates: the likelihood itself, of lines that were found.
-            near = self._candidates[best] + np.linspace(-1, 1, 41) * _STEP_HZ
-            finer, heights = frames.evidence(near, self._searched)
-            certain = evidence[best] >= self._stage.least
-            if certain.any():
-                finest = int(np.sqrt(finer[:, certain]).sum(axis=1).argmax())
-                if self._is_hum(finer[finest], heights[finest], power):
-                    own = _own(frames, float(near[finest]), finer[finest])
-                    if self._is_hum(own, heights[finest], power):
-                        yield float(near[finest])
+    def _fundamental(self, frames: _Frames, power: float) -> float | None:
+        """The frequency of the series that is hum, or None."""
+        tried = self._shortlist(frames)
+        if not tried.size:
+            return None
+        order = np.arange(1.0, self._searched + 1)
+        tried = frames.finer(tried, frames.fit(np.outer(tried, order)), _FINER_HZ)
+        fit = frames.fit(np.outer(tried, order))
+        belief = np.zeros(self._searched)
+        belief[: len(_BELIEF)] = _BELIEF[: self._searched]
+        gain = np.clip(fit.gain - _UNLIKELY * frames.channels, 0, _MOST)
+        own = gain * frames.own(tried, self._searched)
+        other = np.abs(np.subtract.outer(tried, tried)) > _OTHER_HZ
+        score = own @ belief - _OTHER * np.max(other * (gain @ belief), axis=1)
+        there = own > _UNLIKELY
+        sure = there & (belief >= _SURE)
+        seen, shown = (fit.seen * sure).sum(axis=1), (fit.shown * sure).sum(axis=1)
+        is_hum = (score > self._stage.least) & (shown >= _STANDS) & (shown >= _STANDS_SHARE * seen)
+        is_hum &= there[:, :2].any(axis=1) | (there[:, :4].sum(axis=1) >= 2)
+        lone = there[:, :_LOW].sum(axis=1) == 1
+        loud = fit.power[:, :4].max(axis=1) > _LONE_SHARE * power
+        weak = _LONE * fit.gain[:, :2].max(axis=1) < self._stage.least
+        is_hum &= ~(lone & (loud | weak))
+        if not is_hum.any():
+            return None
+        best = tried[[np.where(is_hum, score, -np.inf).argmax()]]
+        for offsets in (_FINER_HZ / 15, _FINER_HZ / 225):
+            best = frames.finer(best, frames.fit(np.outer(best, order)), offsets)
+        return float(best[0])
 
-    def _is_hum(self, evidence: Signal, heights: Signal, power: float) -> bool:
-        lines = np.flatnonzero(evidence >= self._stage.least) + 1
-        if not lines.size or _is_series(lines):
-            return bool(lines.size)
-        # A line alone may be hum where it is far from being the sound itself.
-        first = int(lines[0]) - 1
-        lone = lines.size == 1 and first < 2 and heights[first] ** 2 / 2 < _LONE_SHARE * power
-        return bool(lone and evidence[first] > _LONE * self._stage.least)
+    def _shortlist(self, frames: _Frames) -> Signal:
+        """Frequencies of series that stand out from their surroundings."""
+        evidence = frames.evidence(self._candidates, self._searched)
+        heights = np.log(np.maximum((evidence - (frames.channels - 1)) / _CHANCE, 1))
+        tried: list[float] = []
+        for lines, kept in _SHORTLISTS:
+            score = heights[:, :lines].sum(axis=1)
+            for _ in range(kept):
+                best = int(score.argmax())
+                if score[best] <= 0:
+                    break
+                hz = float(self._candidates[best])
+                if all(abs(hz - other) > _APART_HZ for other in tried):
+                    tried.append(hz)
+                score[np.abs(self._candidates - hz) < _APART_HZ] = 0
+        return np.array(tried)
 
-    def _steady(self, frames: _Frames, fundamental: float) -> Complex | None:
-        """The complex amplitude of each line at each frame, as far as it is certain; None where none is.
-
-        Shape   (frames, lines)
-        """
-        order = np.arange(1, self._count + 1)
-        values, weights = frames.lines(order.astype(np.float64) * fundamental)
-        values = values * np.exp(-2j * np.pi * np.outer(np.arange(len(values)), order) * fundamental / self._hop_hz)
-        best, chosen = np.inf, None
+    def _steady(self, frames: _Frames, fundamental: float) -> Complex:
+        """The complex amplitude of each line at each frame, as far as it is certain. Shape (channels, frames, lines)"""
+        order = np.arange(1.0, self._count + 1)
+        values, weights = frames.lines(order * fundamental)
+        count = values.shape[1]
+        best, chosen = np.inf, _apart(count, None)
         for span in _SPANS:
-            apart = _apart(len(values), span)
-            without = np.where(np.abs(np.subtract.outer(np.arange(len(values)), np.arange(len(values)))) > 1, apart, 0)
-            sums = without @ weights
-            error = np.abs(values - (without @ (weights * values)) / np.maximum(sums, _TINY)) ** 2 * weights
+            apart = _apart(count, span)
+            without = np.where(np.abs(np.subtract.outer(np.arange(count), np.arange(count))) > 1, apart, 0)
+            error = _distance(values - _mean(values, weights, without)[0], weights)
             total = float(np.sum(np.minimum(error, 100.0)))
             if total < _BETTER * best:
                 best, chosen = total, apart
-        if chosen is None:
-            return None
-        sums = np.maximum(chosen @ weights, _TINY)
-        amplitude = (chosen @ (weights * values)) / sums
-        # A note on the line itself shows in nothing but its frames being unlike the others: these count less.
-        inside, plain = weights.any(axis=1), weights
-        for _ in range(_TURNS):
-            apart = np.abs(values - amplitude) ** 2 * plain
-            weights = plain / (1 + apart / (1 + _UNUSUAL * np.median(apart[inside], axis=0)))
-            sums = np.maximum(chosen @ weights, _TINY)
-            amplitude = (chosen @ (weights * values)) / sums
-        certain = np.abs(amplitude) ** 2 * sums / _OVERLAPPING
-        deviation = (np.abs(values - amplitude) ** 2 * weights).sum(axis=0)
-        height = (np.abs(amplitude) ** 2 * weights).sum(axis=0)
-        agreed = (deviation < _AGREE * np.count_nonzero(weights, axis=0)) | (deviation < _AGREE_SHARE * height)
-        agreed &= np.median(certain, axis=0) > _KEPT
-        lines = order[agreed]
-        if not lines.size or not (_is_series(lines) or (lines.size == 1 and lines[0] <= 2)):
-            return None
-        unlike = np.abs(values - amplitude)[inside] / np.maximum(np.abs(amplitude[inside]), _TINY)
-        if np.quantile(unlike, _STANDS_SHARE, axis=0)[agreed].min() > _STANDS:
-            return None
-        kept: Complex = amplitude * (np.maximum(0, 1 - 1 / np.maximum(certain, 1)) * agreed)
+        fit = _fit(values, weights, chosen)
+        taken = fit.gain > _UNLIKELY * frames.channels
+        # On higher lines there are notes: there frames must agree, and hum is not louder than below.
+        loudest = np.max(fit.power * taken * (order <= _LOW))
+        taken &= (order <= _LOW) | ((fit.shown >= _STANDS_SHARE * fit.seen) & (fit.power <= loudest))
+        certain = np.abs(fit.amplitude) ** 2 / fit.variance
+        kept: Complex = fit.amplitude * (np.maximum(0, 1 - 1 / np.maximum(certain, 1)) * taken)
         return kept
 
     def _series(self, steady: Complex, fundamental: float) -> Signal:
@@ -203,14 +228,13 @@ class _Dehum(Window):
         phasor = np.exp(2j * np.pi * fundamental / self._rate * time)
         ramp = np.arange(self._hop) / self._hop
         carrier = np.ones_like(phasor)
-        hum = np.zeros(self.core)
-        for harmonic in range(steady.shape[1]):
+        hum = np.zeros((len(steady), self.core))
+        for harmonic in range(steady.shape[2]):
             carrier = carrier * phasor
-            knots = steady[first : first + _HOPS + 1, harmonic]
-            if not knots.any():
-                continue
-            amplitude = (knots[:-1, np.newaxis] + np.diff(knots)[:, np.newaxis] * ramp).reshape(-1)
-            hum += (carrier * amplitude).real
+            for channel, knots in enumerate(steady[:, first : first + _HOPS + 1, harmonic]):
+                if knots.any():
+                    amplitude = (knots[:-1, np.newaxis] + np.diff(knots)[:, np.newaxis] * ramp).reshape(-1)
+                    hum[channel] += (carrier * amplitude).real
         return hum
 
     @property
@@ -220,59 +244,179 @@ class _Dehum(Window):
         return {"fundamental_hz": round(float(np.median(self._found)), 3)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Lines as they are likeliest. Shape of all but the first three: that of the frequencies."""
+
+    amplitude: Complex  # (channels, frames or 1, …)
+    variance: Signal  # of the amplitude, as that is
+    trust: Signal  # in each frame (frames, …)
+    gain: Signal  # logarithm of how much likelier the frames are with the line than without
+    power: Signal
+    seen: Signal  # frames in which it should be seen
+    shown: Signal  # those of them in which it is
+
+
 class _Frames:
     """Spectra of half overlapping frames, in bins of half a hop; phases count from the start of each.
 
-    Shape   (frames, bins); inside (frames,): which lie in the sound
+    Shape   (channels, frames, bins), one channel or two; inside (frames,): which lie in the sound
     """
 
     def __init__(self, spectra: Complex, inside: Mask, hop_hz: float) -> None:
+        self.channels = len(spectra)
         self._spectra = spectra
-        self._inside = inside
         self._hop_hz = hop_hz
-        power = np.abs(spectra) ** 2
-        beside = np.zeros_like(power)
-        counted = np.zeros(power.shape[1])
-        for shift in _BESIDE:
-            to, of = slice(max(0, -shift), power.shape[1] - max(0, shift)), slice(max(0, shift), None)
-            of = slice(of.start, of.start + to.stop - to.start)
-            beside[:, to] += power[:, of]
-            counted[to] += 1
+        power = (np.abs(spectra) ** 2).sum(axis=0)
+        loudest = np.take_along_axis(spectra, power.argmax(axis=1)[np.newaxis, :, np.newaxis], axis=2)
+        products = _outer(spectra)
         # Leakage, of the line itself and of the loudest, bounds what can be said of what is beside it.
-        beside = beside / counted + 1e-5 * power + 1e-7 * power.max(axis=1, keepdims=True)
-        self._weights = np.where(inside[:, np.newaxis] & (power > _TINY), 1 / (beside + _TINY), 0.0)
+        beside = _beside(products) + 1e-5 * products + 1e-7 * _outer(loudest)
+        for channel in range(self.channels):
+            beside[channel, channel] += 1e-9 * (self.channels - 1) * power.max(axis=1, keepdims=True) + _TINY
+        self._weights: Complex = _inverse(beside) * (inside[:, np.newaxis] & (power > _TINY))
+        self._weighted = np.ascontiguousarray(np.einsum("abtk,btk->kat", self._weights, spectra))
+        self._variance = _inverse(self._weights.sum(axis=2))
 
-    def lines(self, hz: Signal) -> tuple[Complex, Signal]:
-        """Complex amplitudes at *hz* and their weights, the inverse of their variances. Shape (frames, lines), both"""
+    def lines(self, hz: Signal) -> tuple[Complex, Complex]:
+        """Complex amplitudes at *hz*, turned back to the first frame, and their weights, inverse covariances.
+
+        Shape   (…) -> (channels, frames, …), (channels, channels, frames, …)
+        """
+        bins, gain = self._place(hz)
+        turns = np.exp(-2j * np.pi * np.multiply.outer(np.arange(self._spectra.shape[1]), hz / self._hop_hz))
+        return self._spectra[:, :, bins] / gain * turns, self._weights[:, :, :, bins] * np.abs(gain) ** 2
+
+    def fit(self, hz: Signal) -> _Fit:
+        """Steady lines at *hz*, of any shape."""
+        return _fit(*self.lines(hz), None)
+
+    def finer(self, fundamentals: Signal, fit: _Fit, offsets: Signal) -> Signal:
+        """The frequency within *offsets* of each, at which the lines of *fit* (series, lines) are strongest."""
+        order = np.arange(1, fit.gain.shape[1] + 1)
+        values, weights = self.lines(np.outer(fundamentals, order))
+        weights = weights * fit.trust
+        weighted = np.einsum("abtsk,btsk->atsk", weights, values)
+        variance = _inverse(weights.sum(axis=2))
+        counted = (fit.gain > _UNLIKELY * self.channels) & (order <= _FINER_LINES)
+        score = np.empty((offsets.size, fundamentals.size))
+        for index, off in enumerate(offsets):
+            turns = np.exp(-2j * np.pi * np.outer(np.arange(values.shape[1]), order) * off / self._hop_hz)
+            evidence = _distance(np.einsum("atsk,tk->ask", weighted, turns), variance)
+            score[index] = (np.sqrt(evidence) * counted).sum(axis=1)
+        found: Signal = fundamentals + offsets[score.argmax(axis=0)]
+        return found
+
+    def own(self, fundamentals: Signal, count: int) -> Mask:
+        """Which lines are not but the skirt of a stronger one beside them. Shape (series,) -> (series, lines)"""
+        skirts = self.evidence((fundamentals[:, np.newaxis] + _SKIRT_HZ).reshape(-1), count)
+        highest = skirts.reshape(fundamentals.size, _SKIRT_HZ.size, count).max(axis=1)
+        own: Mask = self.evidence(fundamentals, count) > _OWN * highest
+        return own
+
+    def evidence(self, fundamentals: Signal, count: int) -> Signal:
+        """The power of each steady line over the variance of its estimate (about 1 a channel by chance).
+
+        Shape   (candidates,) -> (candidates, lines)
+        """
+        once = np.exp(-2j * np.pi * np.outer(fundamentals / self._hop_hz, np.arange(self._spectra.shape[1])))
+        turns = np.ones_like(once)
+        evidence = np.empty((fundamentals.size, count))
+        for line in range(count):  # one at a time: all of them at once are 60 MB
+            turns *= once
+            bins, _ = self._place((line + 1) * fundamentals)
+            sums = np.einsum("nat,nt->an", self._weighted[bins], turns)
+            evidence[:, line] = _distance(sums, self._variance[:, :, bins]) / _OVERLAPPING
+        return evidence
+
+    def _place(self, hz: Signal) -> tuple[npt.NDArray[np.intp], Complex]:
+        """The bins nearest to *hz*, and what a line of amplitude 1 there has in them."""
         place = hz / self._hop_hz * 2
         bins = np.rint(place).astype(int)
         off = place - bins
         # The spectrum of a Hann window at a fraction of a bin, the phase that of the middle of the frame.
-        gain = np.sinc(off) / (1 - off**2) * np.exp(1j * np.pi * off)
-        weights = self._weights[:, bins] * np.abs(gain) ** 2
-        return self._spectra[:, bins] / gain, weights
-
-    def evidence(self, fundamentals: Signal, count: int) -> tuple[Signal, Signal]:
-        """The power of each steady line over the variance of its estimate (about 1 by chance), and its amplitude.
-
-        Shape   (candidates,) -> twice (candidates, count)
-        """
-        once = np.exp(-2j * np.pi * np.outer(fundamentals / self._hop_hz, np.arange(len(self._spectra))))
-        turns = np.ones_like(once)
-        evidence, height = np.empty((2, fundamentals.size, count))
-        for line in range(count):  # one at a time: all of them at once are 30 MB
-            turns *= once
-            values, weights = self.lines((line + 1) * fundamentals)
-            sums = np.maximum(weights.sum(axis=0), _TINY)
-            total = np.abs(np.einsum("tn,nt->n", weights * values, turns))
-            evidence[:, line], height[:, line] = total**2 / (sums * _OVERLAPPING), total / sums
-        return evidence, height
+        return bins, np.sinc(off) / (1 - off**2) * np.exp(1j * np.pi * off)
 
 
-def _own(frames: _Frames, fundamental: float, evidence: Signal) -> Signal:
-    """*evidence*, without that of lines that are but the skirt of a stronger one beside them."""
-    skirts, _ = frames.evidence(fundamental + _SKIRT_HZ, evidence.size)
-    return np.where(skirts.max(axis=0) > _STRONGER * evidence, 0.0, evidence)
+def _fit(values: Complex, weights: Complex, apart: Signal | None) -> _Fit:
+    """The likeliest lines, one for all frames or one for each frame of those that are not *apart* from it.
+
+    Each turn trusts a frame the less, the more it deviates. As a note can draw the line to itself, it begins once with
+    all frames alike and once with the quiet ones, and what is likelier stays.
+    """
+    channels = len(values)
+    without = _distance(values, weights)
+    found: list[tuple[Signal, Complex, Signal, Signal]] = []
+    for trust in (np.ones_like(without), 1 / (1 + without / _FREEDOM)):
+        for _ in range(_TURNS):
+            amplitude, variance = _mean(values, weights * trust, apart)
+            distance = _distance(values - amplitude, weights)
+            trust = 1 / (1 + distance / _FREEDOM)
+        likelier = np.log1p(without / _FREEDOM) - np.log1p(distance / _FREEDOM)
+        gain = (_FREEDOM / 2 + channels) / _OVERLAPPING * likelier.sum(axis=0)
+        found.append((gain, amplitude, variance, distance))
+    second = found[1][0] > found[0][0]
+    gain, amplitude, variance, distance = (np.where(second, two, one) for one, two in zip(*found, strict=True))
+    height = _distance(np.broadcast_to(amplitude, values.shape), weights)
+    seen = height > _SEEN
+    return _Fit(
+        amplitude,
+        variance,
+        1 / (1 + distance / _FREEDOM),
+        gain,
+        (np.abs(amplitude) ** 2).mean(axis=1).sum(axis=0) / 2,
+        seen.sum(axis=0),
+        (seen & (distance < _ALIKE * height)).sum(axis=0),
+    )
+
+
+def _mean(values: Complex, weights: Complex, apart: Signal | None) -> tuple[Complex, Signal]:
+    """Weighted means over the frames that count for each other, and their variances.
+
+    Shape   (channels, frames or 1, …), both
+    """
+    weighted = np.einsum("abt...,bt...->at...", weights, values)
+    if apart is None:
+        total, sums = weights.sum(axis=2, keepdims=True), weighted.sum(axis=1, keepdims=True)
+    else:
+        total, sums = np.einsum("ut,abt...->abu...", apart, weights), np.einsum("ut,at...->au...", apart, weighted)
+    covariance = _inverse(total)
+    variance = np.stack([covariance[channel, channel].real for channel in range(len(values))])
+    return np.einsum("ab...,b...->a...", covariance, sums), np.maximum(variance, _TINY) * _OVERLAPPING
+
+
+def _outer(spectra: Complex) -> Complex:
+    """Each channel times each. Shape (channels, …) -> (channels, channels, …)"""
+    products: Complex = spectra[:, np.newaxis] * spectra[np.newaxis].conj()
+    return products
+
+
+def _beside(products: Complex) -> Complex:
+    """The mean of what is beside each bin. Shape (…, bins), both"""
+    bins = products.shape[-1]
+    sums = np.concatenate([np.zeros((*products.shape[:-1], 1)), np.cumsum(products, axis=-1)], axis=-1)
+    near, far = _NEAREST, _FARTHEST
+    edges = [np.clip(np.arange(bins) + off, 0, bins) for off in (-far, 1 - near, near, far + 1)]
+    total = sums[..., edges[1]] - sums[..., edges[0]] + sums[..., edges[3]] - sums[..., edges[2]]
+    mean: Complex = total / (edges[1] - edges[0] + edges[3] - edges[2])
+    return mean
+
+
+def _distance(values: Complex, weights: Complex) -> Signal:
+    """How far *values* are from nothing, in units of their spread, squared. Shape (channels, …) -> (…)"""
+    squares: Signal = np.einsum("a...,ab...,b...->...", values.conj(), weights, values).real
+    return np.maximum(squares, 0)
+
+
+def _inverse(matrices: Complex) -> Complex:
+    """Of Hermitian matrices of one row or two; where there is nothing, it stays finite. Shape (rows, rows, …), both"""
+    if len(matrices) == 1:
+        inverse: Complex = np.ones_like(matrices) / np.maximum(matrices.real, 1e-30)
+    else:
+        (a, b), (c, d) = matrices
+        determinant = np.maximum((a * d - b * c).real, 1e-12 * (a * d).real + 1e-60)
+        inverse = np.array([[d, -b], [-c, a]]) / determinant
+    return inverse
 
 
 def _apart(count: int, span: int | None) -> Signal:
@@ -281,8 +425,3 @@ def _apart(count: int, span: int | None) -> Signal:
         return np.ones((count, count))
     near = np.abs(np.subtract.outer(np.arange(count), np.arange(count))) <= span // 2
     return near.astype(np.float64)
-
-
-def _is_series(lines: npt.NDArray[np.intp]) -> bool:
-    """Whether these multiples, in rising order, are hum: of the mains, or of twice the mains."""
-    return lines.size > 1 and bool(lines[1] <= _LOW_LINES) and int(np.gcd.reduce(lines)) <= 2

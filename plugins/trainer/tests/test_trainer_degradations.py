@@ -401,3 +401,13 @@ def test_the_tail_lies_as_far_below_as_it_is_told_and_the_room_is_as_loud_as_the
     assert level_db(heard) == approx(level_db(clip), abs=0.01)
     heard, wanted = room_of_an_impulse(direct_db=(6, 6))
     assert level_db(wanted) - level_db(heard - wanted) == approx(6, abs=0.1)
+
+
+def test_a_sound_is_worsened_to_try_a_repair_on():
+    whole = music(sample_rate=RATE, seconds=2, channels=2)
+    press = part("degradation", "clip", {"by_damage": 1.0, "snr_db": (12, 12), "soft": 1.0})
+    worse = press(whole, seed=3)
+    assert level_db(worse.waveform - whole.waveform) - level_db(whole.waveform) == approx(-12, abs=1)
+    np.testing.assert_array_equal(worse.waveform, press(whole, seed=3).waveform)
+    assert (worse.sample_rate, worse.media) == (RATE, whole.media)
+    assert not np.array_equal(worse.waveform, press(whole, seed=4).waveform)

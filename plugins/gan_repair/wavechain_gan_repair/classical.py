@@ -35,15 +35,15 @@ SPARES, BESIDE_SECONDS = {"ar-declick": "declip-consistent"}, 0.0008
 N_FFT, HOP_LENGTH, HOPS = 2048, 512, 16
 
 
-def installed(names: Sequence[str]) -> dict[str, StreamStage]:
-    """Those of the stages that are there, in the order given, with their defaults."""
+def installed(names: Sequence[str], **settings: Any) -> dict[str, StreamStage]:
+    """Those of the stages that are there, in the order given, with these settings and their defaults."""
     there = {spec.name for spec in registry().stages("effect") if not spec.missing}
     found: dict[str, StreamStage] = {}
     for name in names:
         if name in there:
             stage = registry().load(name)
             assert issubclass(stage, StreamStage)
-            found[name] = stage()
+            found[name] = stage(**settings)
     return found
 
 

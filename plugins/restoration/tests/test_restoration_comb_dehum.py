@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from wavechain import Audio, Chain
+from wavechain.errors import ParameterError
 from wavechain.testing import EffectContract, music, noise, streamed, tone
 from wavechain_restoration.comb_dehum import CombDehum
 
@@ -55,11 +56,25 @@ def test_a_sustained_synthetic_note_is_no_hum(root_hz):
     assert np.array_equal(CombDehum()(clean).waveform, clean.waveform)
 
 
-@pytest.mark.parametrize("sample_rate", [50, 100, 1_000])
+@pytest.mark.parametrize("sample_rate", [1, 50, 100, 1_000])
 def test_what_has_no_room_for_hum_is_untouched(sample_rate):
     clean = noise(sample_rate=sample_rate, seconds=20)
     for mains_hz in (0, 500):
         assert np.array_equal(CombDehum(mains_hz=mains_hz)(clean).waveform, clean.waveform)
+
+
+def test_the_hum_of_a_railway_goes():
+    loop = Audio.read(RECORDINGS / "loop_compus.flac")
+    clean = Audio.of(loop.waveform[:1], loop.sample_rate)
+    damaged = humming(clean, 16.7, 10)
+    assert error_db(clean, CombDehum(mains_hz=16.7)(damaged)) < error_db(clean, damaged) - 8
+
+
+@pytest.mark.parametrize("mains_hz", [0.001, 5, 14.9])
+def test_lines_too_close_to_be_told_apart_are_refused(mains_hz):
+    """With 0.001 Hz, thirty lines were found in a constant, and each was subtracted."""
+    with pytest.raises(ParameterError, match=r"cannot be told apart\. Try: 15 Hz or more, or 0 for 50 or 60 Hz"):
+        CombDehum(mains_hz=mains_hz)
 
 
 @pytest.mark.parametrize("hz", [50, 60])

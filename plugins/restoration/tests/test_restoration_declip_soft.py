@@ -10,7 +10,7 @@ import pytest
 from wavechain import Audio
 from wavechain.testing import EffectContract, noise, tone
 from wavechain_restoration.declip_consistent import DeclipConsistent
-from wavechain_restoration.declip_soft import DeclipSoft
+from wavechain_restoration.declip_soft import DeclipSoft, _Curve
 
 RECORDINGS = Path(__file__).parents[3] / "tests" / "data"
 RATE = 44_100
@@ -114,6 +114,31 @@ def test_each_part_of_a_recording_is_freed_of_its_own_curve():
     after = DeclipSoft()(Audio.of(np.concatenate([first, silence, second], axis=1), RATE)).waveform
     assert error_db(Audio.of(clean, RATE), Audio.of(after[:, : clean.shape[1]], RATE)) < -40
     assert error_db(Audio.of(clean / 4, RATE), Audio.of(after[:, -clean.shape[1] :], RATE)) < -40
+
+
+def test_what_comes_later_and_passes_the_limit_is_not_of_that_curve():
+    """All of it flat: nothing is heard of any curve there, and that found before does not hold."""
+    pressed_guitar = np.tile(pressed(recording("guit_em9.flac")).waveform, 3)
+    louder = np.tile(np.repeat(np.float32([[1, -1]]), 50, axis=1), 12 * RATE // 100)
+    before = np.concatenate([0.2 * pressed_guitar, louder], axis=1)
+    after = DeclipSoft()(Audio.of(before, RATE)).waveform
+    assert np.any(after != before)
+    assert np.array_equal(after[:, -louder.shape[1] :], louder)
+
+
+@pytest.mark.parametrize("kind", ["tanh", "exponential", "root"])
+@pytest.mark.parametrize("limit", [0.004, 0.02, 1])
+def test_no_curve_that_is_undone_lowers_a_frame(kind, limit):
+    """Of quiet sound just above a high knee, a half step of 16 bits is nearly all that is left."""
+    signal = np.linspace(-limit, limit, 1001)
+    raised = _Curve(0.97 * limit, limit, kind).undone(signal)
+    assert (np.abs(raised) >= np.abs(signal)).all()
+
+
+@pytest.mark.parametrize("sample_rate", [1, 50, 400])
+def test_what_has_no_room_for_spectra_is_untouched(sample_rate):
+    clean = noise(sample_rate=sample_rate, seconds=20)
+    assert np.array_equal(DeclipSoft()(clean).waveform, clean.waveform)
 
 
 def test_it_tells_where_the_limit_was_and_how_high_the_peaks_are_now():

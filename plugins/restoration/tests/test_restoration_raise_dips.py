@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from wavechain import Audio, Chain
-from wavechain.testing import EffectContract, streamed, tone
+from wavechain.errors import ParameterError
+from wavechain.testing import EffectContract, noise, streamed, tone
 from wavechain_restoration.ar_fill import ArFill
 from wavechain_restoration.raise_dips import RaiseDips
 
@@ -134,6 +135,29 @@ def test_what_lies_outside_the_bounds_stays(settings):
     damaged = Audio.of(clean.waveform * curve(clean.frames, 20, 30, 0), RATE)
     assert not np.array_equal(RaiseDips()(damaged).waveform, damaged.waveform)
     assert np.array_equal(RaiseDips(**settings)(damaged).waveform, damaged.waveform)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"shortest_ms": 50, "longest_ms": 2},
+            r"shortest_ms is 50 ms and longest_ms is 2 ms: .* Try: a longest_ms of 50",
+        ),
+        ({"depth_db": 40, "deepest_db": 30}, r"depth_db is 40 dB and deepest_db is 30 dB: .* Try: a deepest_db of 40"),
+    ],
+)
+def test_bounds_with_nothing_between_them_are_refused(settings, said):
+    with pytest.raises(ParameterError, match=said):
+        RaiseDips(**settings)
+
+
+@pytest.mark.parametrize("sample_rate", [1, 5, 60, 100])
+def test_what_has_no_room_for_a_model_is_untouched(sample_rate):
+    clean = noise(sample_rate=sample_rate, seconds=20)
+    dips = np.where(np.arange(clean.frames) // max(1, sample_rate // 20) % 10, 1, 0.03).astype(np.float32)
+    damaged = Audio.of(clean.waveform * dips, sample_rate)
+    assert np.array_equal(RaiseDips(shortest_ms=1)(damaged).waveform, damaged.waveform)
 
 
 def test_the_report_counts_dips():

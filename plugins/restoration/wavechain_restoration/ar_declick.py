@@ -234,7 +234,9 @@ class _Declick(InOrder):
             unknown = np.zeros(around.size, bool)
             unknown[inner] = True
             repaired = interpolated(around, unknown, model)
-            if np.abs(repaired[inner]).max() > _LOUDER * np.abs(around[~unknown]).max():
+            # Where suspects are many, what was expected in their places may itself be far too loud.
+            loudest = min(np.abs(around[~unknown]).max(), np.abs(window[near]).max())
+            if np.abs(repaired[inner]).max() > _LOUDER * loudest:
                 return None
             before, after = (np.convolve(each, model, "valid") for each in (around, repaired))
             if not self._isolated(searched, start, end, float(np.abs(before).max())):

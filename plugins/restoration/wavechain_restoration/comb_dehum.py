@@ -32,14 +32,17 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
+from pydantic import model_validator
 
 from wavechain import Block, Effect, Processor, Spec, Window, param
+from wavechain.errors import ParameterError
 from wavechain_restoration.ar import Mask, Signal
 
 Complex = npt.NDArray[np.complex128]
 
 _HOPS = 16  # of a quarter of a second, in the core and on each side of it
 _HOPS_PER_SECOND = 4
+_LOWEST_HZ = 15.0  # the lowest mains there are have 16.7 Hz; below, what is beside one line is the next
 _LOW_HOP = 1024  # frames of a hop after the reduction to 4096 Hz
 _TOGETHER = 2  # channels: the covariance of more is not to be had from so few bins
 _NEAREST, _FARTHEST = 4, 12  # bins of 2 Hz, of what is beside a line
@@ -72,6 +75,7 @@ _STANDS = 8  # frames, of all lines, that it is seen in
 _STANDS_SHARE = 0.5  # of those in which it should be
 _LONE = 0.25  # of its gain, that must exceed `least` where a line is alone
 _LONE_SHARE = 0.25  # of all power, above which a line alone is no hum but the sound itself
+_OCTAVE_SHARE, _OCTAVE_STANDS_SHARE = 0.01, 0.8  # the same where all lines are even
 
 _SPANS = (None, 15, 7)  # frames; None: all
 _BETTER = 0.9
@@ -84,7 +88,7 @@ class CombDehum(Effect):
     cost: ClassVar[float] = 120.0
 
     mains_hz: float = param(
-        0.0, unit="Hz", ge=0, le=500, help="The frequency of the hum; 0 for 50 or 60, whichever there is."
+        0.0, unit="Hz", ge=0, le=500, help="The frequency of the hum, from 15 up; 0 for 50 or 60, whichever there is."
     )
     drift: float = param(0.0115, ge=0, le=0.1, help="How far off the frequency may be, as a share of it.")
     harmonics: int = param(30, ge=1, le=60, help="How many multiples of it are taken out, itself included.")
@@ -92,6 +96,15 @@ class CombDehum(Effect):
         20.0, ge=4, le=1000, help="How much likelier, as a natural logarithm, the sound must be with hum than without."
     )
     amount: float = param(1.0, ge=0, le=1, help="How much of the hum is taken out.")
+
+    @model_validator(mode="after")
+    def _lines_apart(self) -> CombDehum:
+        if 0 < self.mains_hz < _LOWEST_HZ:
+            raise ParameterError(
+                f"comb-dehum: mains_hz of {self.mains_hz:g} Hz: lines so close cannot be told apart.",
+                hint=f"{_LOWEST_HZ:g} Hz or more, or 0 for 50 or 60 Hz.",
+            )
+        return self
 
     def open(self, spec: Spec) -> Processor:
         return _Dehum(spec, self)
@@ -108,7 +121,7 @@ class _Dehum(Window):
         highest = max(mains) * (1 + stage.drift)
         # As much of the spectrum as all lines and what is beside them need.
         lines_hz = min(stage.harmonics * highest + 30, 0.45 * rate)
-        self._low_hop = min(self._hop, max(_LOW_HOP, 1 << math.ceil(math.log2(2.2 * lines_hz / _HOPS_PER_SECOND))))
+        self._low_hop = min(self._hop, 1 << math.ceil(math.log2(max(_LOW_HOP, 2.2 * lines_hz / _HOPS_PER_SECOND))))
         self._hann = np.hanning(2 * self._low_hop + 1)[:-1]
         self._hop_hz = rate / self._hop
         self._count = min(stage.harmonics, int((lines_hz - 26) / highest))  # none, where the rate is too low
@@ -176,6 +189,10 @@ class _Dehum(Window):
         loud = fit.power[:, :4].max(axis=1) > _LONE_SHARE * power
         weak = _LONE * fit.gain[:, :2].max(axis=1) < self._stage.least
         is_hum &= ~(lone & (loud | weak))
+        # Even lines alone are those of a note too: such a hum is quiet, and never moves.
+        octave = ~there[:, ::2].any(axis=1)
+        moving = shown < _OCTAVE_STANDS_SHARE * seen
+        is_hum &= ~(octave & (moving | ((fit.power * there).sum(axis=1) > _OCTAVE_SHARE * power)))
         if not is_hum.any():
             return None
         best = tried[[np.where(is_hum, score, -np.inf).argmax()]]

@@ -81,7 +81,8 @@ class _Curve(NamedTuple):
         bent = magnitude > self.knee
         raised = self.knee + room * table(np.clip((magnitude[bent] - self.knee) / room, 0, highest))
         done = signal.copy()
-        done[bent] = np.copysign(raised, signal[bent])
+        # In quiet sound half a step may be so much that what lies high would come out below where it is.
+        done[bent] = np.copysign(np.maximum(raised, magnitude[bent]), signal[bent])
         return done
 
 
@@ -102,7 +103,7 @@ class _Declip(Window):
         self._size = 1 << max(6, round(math.log2(_COLUMN_SECONDS * rate)))
         self._hann = np.hanning(self._size + 1)[:-1]
         low, high = (round(hz / rate * self._size) for hz in _HZ)
-        self._bins = slice(low, min(high, self._size // 2))
+        self._bins = slice(low, min(high, self._size // 2))  # none, where the rate is too low
         self._fade = np.linspace(0, 1, max(1, round(_FADE_SECONDS * rate)))
         self._curve: _Curve | None = None
         self._last: _Curve | None = None
@@ -131,17 +132,20 @@ class _Declip(Window):
         return np.where(changed, undone.astype(np.float32), core)
 
     def _found(self, window: Block) -> _Curve | None:
-        """The curve that bent the *window*; that found before, where it holds on or nothing is heard of any."""
+        """The curve that bent the *window*; that found before, where it holds on or nothing is heard of any.
+
+        It cannot hold on where a frame passes its limit.
+        """
         highest = float(np.abs(window).max())
-        if highest < _QUIETEST:
-            return self._curve
-        columns = self._columns(window, highest)
-        if len(columns) < 2:
-            return self._curve
-        heard = _Heard(columns, self._hann, self._bins, highest)
         before = self._curve
         if before is not None and highest > before.limit * (2 - _FLAT):
             before = None
+        if highest < _QUIETEST or self._bins.start >= self._bins.stop:
+            return before
+        columns = self._columns(window, highest)
+        if len(columns) < 2:
+            return before
+        heard = _Heard(columns, self._hann, self._bins, highest)
         best, least = before, 0.0 if before is None else float(heard.change(before).mean())
         few = _Heard(columns[:: -(-len(columns) // _GLANCED_COLUMNS)], self._hann, self._bins, highest)
         glance = min(float(few.change(curve).mean()) for curve in _curves(highest, *_GLANCE))

@@ -20,8 +20,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
+from pydantic import model_validator
 
 from wavechain import Effect, Processor, Spec, param
+from wavechain.errors import ParameterError
 from wavechain_restoration.ar import Mask, Signal, autocorrelation, toeplitz
 from wavechain_restoration.dip_edges import LEAD, DipEdge, Join
 from wavechain_restoration.in_order import InOrder
@@ -60,6 +62,17 @@ class RaiseDips(Effect):
     depth_db: float = param(15.0, unit="dB", ge=10, le=60, help="Dips that fell by less are left alone.")
     deepest_db: float = param(60.0, unit="dB", ge=20, le=80, help="Dips that fell by more are left alone.")
 
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> RaiseDips:
+        for least, most, unit in (("shortest_ms", "longest_ms", "ms"), ("depth_db", "deepest_db", "dB")):
+            low, high = getattr(self, least), getattr(self, most)
+            if low > high:
+                raise ParameterError(
+                    f"raise-dips: {least} is {low:g} {unit} and {most} is {high:g} {unit}: no dip lies between.",
+                    hint=f"a {most} of {low:g} {unit} or more.",
+                )
+        return self
+
     def open(self, spec: Spec) -> Processor:
         return _Raise(spec, self)
 
@@ -82,7 +95,7 @@ class _Raise(InOrder):
         self._reach = 2 * self._fade + self._hop
         self._margin = self._reach + self._context + self._order + LEAD
         left = -(-(self._margin + self._reach) // self._hop) * self._hop
-        core = round(_CORE_SECONDS * rate / self._hop) * self._hop
+        core = max(1, round(_CORE_SECONDS * rate / self._hop)) * self._hop
         super().__init__(spec, left, core, self._longest + self._margin + 2 * self._reach)
         self._dips = 0
         self._seconds = 0.0
@@ -112,7 +125,7 @@ class _Raise(InOrder):
         hop = self._hop
         steps = np.abs(np.diff(window, prepend=window[:1]))
         peaks = steps[: steps.size // hop * hop].reshape(-1, hop).max(axis=1)
-        if peaks.max() < _QUIETEST:
+        if peaks.max() < _QUIETEST or self._context < 2 * _COLOUR_ORDER:  # of so few frames there is no model
             return []
         fade = -(-self._fade // hop) + 1
         falls = _falls(peaks, self._shortest, fade, self._fallen)

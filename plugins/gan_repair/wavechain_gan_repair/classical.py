@@ -104,7 +104,7 @@ class Classical(Processor):
         for name, part in self._parts.items():
             if each := dict(part.report):
                 if (warning := each.pop("warning", None)) and self._amount == 1:
-                    said["warning"] = warning
+                    said["warning"] = "; ".join(filter(None, [said.get("warning"), warning]))
                 said[name] = each
         if (db := self._changed.db) is not None:
             said["mended_db"] = db

@@ -8,8 +8,9 @@ wrong than silence. The ear, and every measure of spectra, would rather have a p
     expected   the same, but where `usual` falls off a cliff, the line of the two octaves below goes on
     missing    a cell far below what is expected, given how loud the column is
 
-A missing cell gets the cell `REACH` below it, which may have been filled itself, at the level expected. Channels share
-decisions and gains, and each gets its own sound: the image stays.
+A missing cell gets the cell `REACH` below it, which may have been filled itself, at the level expected. Whatever is
+expected, a column gets little beside what it has: the line through a drum's middle would lead to more than the drum.
+Channels share decisions and gains, and each gets its own sound: the image stays.
 
 Source       spectral band replication: M. Dietz et al., "Spectral Band Replication, a novel approach in audio coding",
              AES 112, 2002
@@ -31,6 +32,7 @@ STEEPEST, FLATTEST = -30.0, -6.0  # dB an octave
 TOP_HZ, TOP_DB = 13_000.0, 3.0  # above, expectations fall by so much a kilohertz more: recordings seldom reach the top
 SOFTER_DB = 3.0  # a guess is better a little too quiet
 LOUDEST_GAIN = 10.0
+LOUDEST_SHARE = 0.03  # of the power of a column, that is added to it at most
 FOLLOW = 0.3  # weight of the latest stretch
 
 Levels = NDArray[np.float64]
@@ -67,6 +69,8 @@ class Highs:
             gain = 10 ** ((targets[:, cell] - SOFTER_DB - _levels(below[..., None, :])[:, 0]) / 20)
             gain = np.where(missing[:, cell], np.minimum(gain, LOUDEST_GAIN), 0).astype(np.float32)
             added[..., cell, :] = below * gain[:, None]
+        heard, guessed = (np.square(each).sum(axis=(0, 1, *range(3, each.ndim))) for each in (spectra, added))
+        added *= np.sqrt(np.minimum(1, LOUDEST_SHARE * heard / np.maximum(guessed, 1e-20)))[:, None, None]
         addition = np.zeros_like(spectra)
         addition[..., self._first : self._first + self._count * CELL] = added.reshape(*spectra.shape[:3], -1)
         return addition

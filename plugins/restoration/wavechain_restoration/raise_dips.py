@@ -49,6 +49,7 @@ _SAME = 0.05  # nats between the gains of both edges, up to which they need not 
 _EACH = 100.0  # nats of evidence for each edge
 _BOTH = 250.0  # and for both
 _ROUGH_DB = 22.0
+_LOUDER = 1.5  # than all that is beside it, and what was raised was not that sound
 _TINY = 1e-20
 
 
@@ -113,7 +114,11 @@ class _Raise(InOrder):
             depth_db = -20 * math.log10(float(curve.min()))
             if not self._least_db <= depth_db <= min(self._most_db, _HISS_DB - fall_db):
                 continue
-            done = start + curve.size
+            end = start + curve.size
+            beside = window[max(0, start - self._context) : start], window[end : end + self._context]
+            if np.abs(window[start:end] / curve).max() > _LOUDER * max(np.abs(side).max() for side in beside):
+                continue
+            done = end
             window[start:done] /= curve
             raised[start:done] = True
             self._dips += 1

@@ -62,3 +62,13 @@ def test_a_quiet_channel_gets_quiet_highs():
 
 def test_nothing_comes_from_silence():
     assert not Highs(BINS, HZ[1])(np.zeros((1, 2, HOPS, BINS), np.float32)).any()
+
+
+def test_a_drum_between_two_and_six_kilohertz_leads_to_no_highs_louder_than_itself():
+    highs, dull = Highs(BINS, HZ[1]), without_highs(falling(), 6_000)
+    highs(dull)
+    drum = dull.copy()
+    drum[:, :, 30, (HZ > 2_000) & (HZ < 6_000)] *= 300
+    drum[:, :, 30, HZ < 2_000] *= 0.01
+    heard, guessed = (np.square(each[:, :, 30]).sum() for each in (drum, highs(drum)))
+    assert 0 < guessed < 0.05 * heard

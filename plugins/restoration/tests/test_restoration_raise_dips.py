@@ -129,6 +129,14 @@ def test_another_sound_that_goes_on_below_a_gated_one_is_not_raised():
     assert np.array_equal(RaiseDips()(gated).waveform, gated.waveform)
 
 
+def test_where_hum_came_after_the_dip_it_is_not_raised_above_all_that_is_beside_it():
+    clean = guitar()
+    hum = 0.01 * np.sin(2 * np.pi * 50 * np.arange(clean.frames) / RATE)
+    damaged = (clean.waveform * curve(clean.frames, 20, 30, 1) + hum).astype(np.float32)
+    after = RaiseDips()(Audio.of(damaged, RATE)).waveform
+    np.testing.assert_array_equal(after, damaged)
+
+
 @pytest.mark.parametrize("settings", [{"longest_ms": 15}, {"shortest_ms": 30}, {"depth_db": 40}, {"deepest_db": 25}])
 def test_what_lies_outside_the_bounds_stays(settings):
     clean = guitar()

@@ -160,6 +160,25 @@ def test_a_steady_note_on_a_higher_line_does_not_hide_the_hum():
     assert error_db(clean, CombDehum()(damaged)) < error_db(clean, damaged) - 10
 
 
+def test_a_seventh_line_somewhat_louder_than_the_first_goes_with_the_others():
+    loop = Audio.read(RECORDINGS / "loop_compus.flac")
+    clean = Audio.of(loop.waveform[:1], loop.sample_rate)
+    time = np.arange(clean.frames) / RATE
+    hum = 0.03 * sum(height * np.cos(2 * np.pi * 50.1 * k * time + k) for k, height in ((1, 1), (3, 0.7), (7, 1.6)))
+    damaged = Audio.of((clean.waveform + hum).astype(np.float32), RATE)
+    assert error_db(clean, CombDehum()(damaged)) < error_db(clean, damaged) - 12
+
+
+def test_a_note_on_all_even_lines_is_no_hum():
+    """A rectifier would hum there, but not so loud."""
+    time = np.arange(8 * RATE) / RATE
+    swell = 0.8 + 0.2 * np.sin(2 * np.pi * 0.7 * time)
+    note = swell * sum(np.sin(2 * np.pi * 120.09 * k * time + k) / k for k in range(1, 8))
+    whole = music(sample_rate=RATE, seconds=8, channels=1).waveform
+    clean = Audio.of((0.5 * whole + 0.15 * note).astype(np.float32), RATE)
+    assert np.array_equal(CombDehum()(clean).waveform, clean.waveform)
+
+
 def test_two_equal_channels_stay_equal():
     damaged = humming(Audio.of(Audio.read(RECORDINGS / "loop_compus.flac").waveform[:1], RATE), 50, 10)
     both = CombDehum()(Audio.of(np.concatenate([damaged.waveform] * 2), RATE)).waveform

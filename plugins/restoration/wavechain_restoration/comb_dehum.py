@@ -11,7 +11,7 @@ Hum it is where the gain in likelihood, summed over the lines, exceeds half that
 repeats has many) by `least`, where the lines are seen in a number of frames, and in half of those in which they should
 be, and where there is one of the lowest two lines or two of the lowest four. Lines count less where notes are often
 found, and a line alone needs more. Then each line is subtracted as far as it is certain, the higher ones where frames
-agree and they are not louder than the lower ones; phases of all else stay.
+agree and they are not much louder than the lower ones; phases of all else stay.
 
 Where the frequency wanders, frames nearby predict a frame better than all of them do: that decides over how many frames
 a line is averaged.
@@ -73,6 +73,7 @@ _SEEN = 6.0  # times what is beside it, that a line is in a frame in which it sh
 _ALIKE = 0.25  # of its power, that a frame may deviate by in which it is seen
 _STANDS = 8  # frames, of all lines, that it is seen in
 _STANDS_SHARE = 0.5  # of those in which it should be
+_LOUDER = 8.0  # times the power of the loudest low line, that a higher one has at most
 _LONE = 0.25  # of its gain, that must exceed `least` where a line is alone
 _LONE_SHARE = 0.25  # of all power, above which a line alone is no hum but the sound itself
 _OCTAVE_SHARE, _OCTAVE_STANDS_SHARE = 0.01, 0.8  # the same where all lines are even
@@ -232,9 +233,9 @@ class _Dehum(Window):
                 best, chosen = total, apart
         fit = _fit(values, weights, chosen)
         taken = fit.gain > _UNLIKELY * frames.channels
-        # On higher lines there are notes: there frames must agree, and hum is not louder than below.
+        # On higher lines there are notes: there frames must agree, and hum is not much louder than below.
         loudest = np.max(fit.power * taken * (order <= _LOW))
-        taken &= (order <= _LOW) | ((fit.shown >= _STANDS_SHARE * fit.seen) & (fit.power <= loudest))
+        taken &= (order <= _LOW) | ((fit.shown >= _STANDS_SHARE * fit.seen) & (fit.power <= _LOUDER * loudest))
         certain = np.abs(fit.amplitude) ** 2 / fit.variance
         kept: Complex = fit.amplitude * (np.maximum(0, 1 - 1 / np.maximum(certain, 1)) * taken)
         return kept

@@ -45,9 +45,8 @@ def error_db(clean: Audio, found: Audio) -> float:
     return float(10 * np.log10(((found.waveform - clean.waveform) ** 2).sum() / (clean.waveform**2).sum()))
 
 
-@pytest.mark.parametrize(("bend", "gain_db"), [("tanh", 25), ("exponential", 25), ("root", 25), ("arctan", 12)])
-def test_a_guitar_gets_its_peaks_back_whatever_pressed_them(bend, gain_db):
-    """The arctangent is none of the curves that are tried: the nearest of them still helps."""
+@pytest.mark.parametrize(("bend", "gain_db"), [("tanh", 25), ("exponential", 25), ("root", 25), ("arctan", 25)])
+def test_a_guitar_gets_its_peaks_back_from_any_of_four_curves(bend, gain_db):
     clean = recording("guit_em9.flac")
     damaged = pressed(clean, bend=bend)
     assert error_db(clean, DeclipSoft()(damaged)) < error_db(clean, damaged) - gain_db

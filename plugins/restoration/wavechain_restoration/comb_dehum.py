@@ -153,8 +153,10 @@ class _Dehum(Window):
         inside = (starts >= sounding[0]) & (starts + 2 * self._hop <= sounding[-1] + 1)
         if np.count_nonzero(inside) < 4:
             return None
-        low = np.fft.irfft(np.fft.rfft(signals)[:, : 3 * _HOPS * self._low_hop // 2 + 1], 3 * _HOPS * self._low_hop)
+        size = 3 * _HOPS * self._low_hop
+        low = np.stack([np.fft.irfft(np.fft.rfft(signal)[: size // 2 + 1], size) for signal in signals])
         low *= self._low_hop / self._hop
+        del signals  # megabytes
         spectra = np.fft.rfft(sliding_window_view(low, 2 * self._low_hop, axis=1)[:, :: self._low_hop] * self._hann)
         spectra *= 2 / self._hann.sum()
         frames = _Frames(spectra, inside, self._hop_hz)
@@ -287,12 +289,16 @@ class _Frames:
         self._hop_hz = hop_hz
         power = (np.abs(spectra) ** 2).sum(axis=0)
         loudest = np.take_along_axis(spectra, power.argmax(axis=1)[np.newaxis, :, np.newaxis], axis=2)
-        products = _outer(spectra)
         # Leakage, of the line itself and of the loudest, bounds what can be said of what is beside it.
-        beside = _beside(products) + 1e-5 * products + 1e-7 * _outer(loudest)
-        for channel in range(self.channels):
-            beside[channel, channel] += 1e-9 * (self.channels - 1) * power.max(axis=1, keepdims=True) + _TINY
-        self._weights: Complex = _inverse(beside) * (inside[:, np.newaxis] & (power > _TINY))
+        beside = 1e-7 * _outer(loudest) + np.zeros_like(power)
+        for one in range(self.channels):
+            for other in range(self.channels):  # one at a time: all of them at once are 60 MB
+                product = spectra[one] * spectra[other].conj()
+                beside[one, other] += _beside(product) + 1e-5 * product
+            beside[one, one] += 1e-9 * (self.channels - 1) * power.max(axis=1, keepdims=True) + _TINY
+        self._weights: Complex = _inverse(beside)
+        del beside
+        self._weights *= inside[:, np.newaxis] & (power > _TINY)
         self._weighted = np.ascontiguousarray(np.einsum("abtk,btk->kat", self._weights, spectra))
         self._variance = _inverse(self._weights.sum(axis=2))
 

@@ -30,7 +30,7 @@ from wavechain import Block, Effect, Processor, Spec, Window, param
 
 Columns = npt.NDArray[np.float64]
 
-_SECONDS = 4.0  # of the core, and of each side
+_SECONDS = 3.0  # of the core, and of each side
 _COLUMN_SECONDS = 0.023
 _COLUMNS = 64
 _HZ = (200.0, 16_000.0)
@@ -91,6 +91,7 @@ _KINDS: dict[str, Callable[[Columns], Columns]] = {
     "tanh": np.arctanh,
     "exponential": lambda u: -np.log1p(-u),
     "root": lambda u: u / np.sqrt(1 - u * u),
+    "arctan": lambda u: 2 / np.pi * np.tan(np.pi / 2 * u),
 }
 
 
@@ -170,8 +171,9 @@ class _Declip(Window):
     def _columns(self, window: Block, highest: float) -> Columns:
         """Of all channels, what is loud but not all flat: up to `_COLUMNS`, the loudest and the rest alike."""
         half = self._size // 2
-        hops = np.abs(window[:, : window.shape[1] // half * half]).reshape(len(window), -1, half)
-        peaks, flat = hops.max(axis=2), (hops > _FLAT * highest).sum(axis=2)
+        each = [np.abs(channel[: channel.size // half * half]).reshape(-1, half) for channel in window]
+        peaks = np.stack([hops.max(axis=1) for hops in each])
+        flat = np.stack([(hops > _FLAT * highest).sum(axis=1) for hops in each])
         peaks = np.maximum(peaks[:, :-1], peaks[:, 1:])
         flat = flat[:, :-1] + flat[:, 1:]
         channels, places = np.nonzero((peaks > _LOUD * highest) & (flat <= _FEW_FLAT))

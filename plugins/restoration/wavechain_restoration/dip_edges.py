@@ -40,6 +40,7 @@ _MOVES = np.stack(np.meshgrid(_STEPS, _STEPS, _RATIOS, indexing="ij"), -1).resha
 _MOVES = _MOVES[(_MOVES != (0, 0, 1)).sum(axis=1) <= 2]
 _SPARSE = 3  # every third place and fade tells whether there is anything to be searched for
 _PROMISING = 30.0  # nats
+_AT_ONCE = 200  # joins; all of them are 20 MB
 _STARTS = 4
 _REFINED = 2  # of them, that are refined to the end
 _ROUNDS = 20
@@ -75,20 +76,21 @@ class DipEdge:
         self._gain = min(0.5, max(deepest, fall))
         self._offset, self._count = start - order, end - start
         self._signal = signal[self._offset : end]
-        self._read(known)
+        self._known, self._filters = known, dict[int, Signal]()
+        self._lags = autocorrelation(known * np.hanning(known.size + 2)[1:-1], order)
 
-    def _read(self, known: Signal) -> None:
-        lags = autocorrelation(known * np.hanning(known.size + 2)[1:-1], self.order)
-        self._filters = []
-        for floor in _FLOORS:
-            noisy = np.concatenate([[lags[0] * (1 + floor) + _TINY], lags[1:]])
-            model = np.concatenate([[1.0], -np.linalg.solve(toeplitz(noisy[:-1]), noisy[1:])])
-            self._filters.append(self._filter(model))
-        # A Hann window leaves 3/8 of the power.
-        self._usual = max(float(lags @ model) / (0.375 * known.size), 0.0) + _TINY
+    def _model(self, level: int) -> Signal:
+        noisy = np.concatenate([[self._lags[0] * (1 + _FLOORS[level]) + _TINY], self._lags[1:]])
+        return np.concatenate([[1.0], -np.linalg.solve(toeplitz(noisy[:-1]), noisy[1:])])
 
-    def _filter(self, model: Signal) -> Signal:
+    def _filter(self, level: int) -> Signal:
         """The matrix that answers the excitation of the frames looked at. Shape (order + count, count)"""
+        level %= len(_FLOORS)
+        if level not in self._filters:
+            self._filters[level] = self._excited_by(self._model(level))
+        return self._filters[level]
+
+    def _excited_by(self, model: Signal) -> Signal:
         rows = np.zeros((self._count, self._signal.size + 1))
         rows[:, : self.order + 1] = model[::-1]
         return rows.reshape(-1)[: self._count * self._signal.size].reshape(self._count, -1).T
@@ -102,8 +104,9 @@ class DipEdge:
             few = _grid(places[::_SPARSE], fades[::_SPARSE], gains)
             costs = self.costs(few, 0)
             if self._natural(0) - costs.min() < _PROMISING:
-                promising: Join = few[np.argmin(costs)]
-                return promising
+                self._filters.clear()  # megabytes, for an edge that is hardly asked again
+                likeliest: Join = few[np.argmin(costs)]
+                return likeliest
         joins = _grid(places, fades, gains)
         starts: list[Join] = []
         for join in joins[np.argsort(self.costs(joins, 0), kind="stable")]:
@@ -133,8 +136,11 @@ class DipEdge:
 
     def costs(self, joins: Joins, level: int = -1) -> Signal:
         """Shape (joins, 3) -> (joins,)"""
+        if len(joins) > _AT_ONCE:
+            parts = [joins[first : first + _AT_ONCE] for first in range(0, len(joins), _AT_ONCE)]
+            return np.concatenate([self.costs(part, level) for part in parts])
         curves = self._curves(joins)
-        power = np.mean(((self._signal / curves) @ self._filters[level]) ** 2, axis=1)
+        power = np.mean(((self._signal / curves) @ self._filter(level)) ** 2, axis=1)
         found: Signal = self._count / 2 * np.log(power + _TINY) + np.log(curves[:, self.order :]).sum(axis=1)
         return found
 
@@ -150,7 +156,7 @@ class DipEdge:
 
     def _natural(self, level: int = -1) -> float:
         """The cost of the frames as they are, with an excitation that grows quieter where it suits best."""
-        power = np.cumsum((self._signal @ self._filters[level]) ** 2)
+        power = np.cumsum((self._signal @ self._filter(level)) ** 2)
         loud = np.arange(_GUARD, self._count - _GUARD)
         quiet = self._count - loud
         before, after = power[loud - 1], power[-1] - power[loud - 1]
@@ -159,8 +165,10 @@ class DipEdge:
 
     def roughness_db(self, join: Join) -> float:
         """How far the excitation lies above what is usual in the sound outside, with *join* undone."""
-        power = np.mean(((self._signal / self._curves(join[np.newaxis])[0]) @ self._filters[-1]) ** 2)
-        return 10 * math.log10(float(power) / self._usual + _TINY)
+        power = np.mean(((self._signal / self._curves(join[np.newaxis])[0]) @ self._filter(-1)) ** 2)
+        # A Hann window leaves 3/8 of the power.
+        usual = max(float(self._lags @ self._model(-1)) / (0.375 * self._known.size), 0.0) + _TINY
+        return 10 * math.log10(float(power) / usual + _TINY)
 
 
 def _grid(places: Signal, fades: Signal, gains: Signal) -> Joins:

@@ -48,6 +48,7 @@ _SILENT_DB = 12.0  # below the deepest: nothing is left there to be raised
 _SAME = 0.05  # nats between the gains of both edges, up to which they need not be fitted again
 _EACH = 100.0  # nats of evidence for each edge
 _BOTH = 250.0  # and for both
+_KNOWN = 6  # edges that are remembered, of megabytes each
 _ROUGH_DB = 22.0
 _LOUDER = 1.5  # than all that is beside it, and what was raised was not that sound
 _TINY = 1e-20
@@ -177,6 +178,8 @@ class _Raise(InOrder):
             (first, size): window[first - self._margin : first + size],
             (-last, size): window[last - size : last + self._margin][::-1],
         }
+        while len(known) > _KNOWN:
+            del known[next(iter(known))]
         for key in sides.keys() - known.keys():
             edge = DipEdge(
                 sides[key],

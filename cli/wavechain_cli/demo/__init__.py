@@ -101,13 +101,14 @@ def _accidents(mended: Path, folder: Path) -> None:
     from wavechain_cli.tables import print_table
 
     offered = {spec.name for spec in registry().parts("degradation") if not spec.missing}
-    if registry().lookup("repair").missing or not {name for name, _ in ACCIDENTS.values()} <= offered:
+    possible = {accident: damage for accident, damage in ACCIDENTS.items() if damage[0] in offered}
+    if registry().lookup("repair").missing or not possible:
         return
     print(f"\n{ACCIDENT_SECONDS} seconds of what came out, damaged on purpose, and repair, told nothing:\n")
     take, options = folder / "take.flac", RunOptions(overwrite=True)
     Chain.of(f"trim:duration_seconds={ACCIDENT_SECONDS}").run(mended, take, options)
     good, rows = Audio.read(take), []
-    for seed, (accident, (name, settings)) in enumerate(ACCIDENTS.items()):
+    for seed, (accident, (name, settings)) in enumerate(possible.items()):
         stem = accident.replace(" ", "-")
         damaged, repaired = (folder / f"{stem}-{state}.flac" for state in ("damaged", "repaired"))
         part("degradation", name, settings)(good, seed=seed).write(damaged, overwrite=True)

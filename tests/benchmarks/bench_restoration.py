@@ -23,11 +23,13 @@ from wavechain import Audio
 
 RECORDINGS = ("guit_em9.flac", "loop_compus.flac")
 SEEDS = 4
+PATIENCE_SECONDS = 60  # for one recording: adeclip may take for ever where much is clipped
 STAGES = {
     "ar-declick": ("clicks", {}, "adeclick"),
     "ar-fill": ("dropouts", {}, ""),
     "declip-consistent": ("clip", {"soft": 0.0}, "adeclip"),
     "declip-soft": ("clip", {"soft": 1.0}, ""),
+    "raise-dips": ("dropouts", {"silent": 0.0}, ""),
     "comb-dehum": ("hum", {}, ""),
 }
 
@@ -45,7 +47,11 @@ def run(folder: Path) -> None:
         stage = registry().load(name)()
         rows.append(_row(name, lambda audio, stage=stage: stage(audio).waveform, clean, damaged))
         if peer and have("ffmpeg"):
-            rows.append(_row(f"ffmpeg {peer}", lambda audio, peer=peer: _ffmpeg(peer, audio, folder), clean, damaged))
+            try:
+                row = _row(f"ffmpeg {peer}", lambda audio, peer=peer: _ffmpeg(peer, audio, folder), clean, damaged)
+            except subprocess.TimeoutExpired:
+                row = [f"ffmpeg {peer}", "-", f"not within {PATIENCE_SECONDS} s", "-", "-", "-"]
+            rows.append(row)
     table(
         "classical repair, 44.1 kHz mono",
         ["", "CPU s / min, clean", "damaged", "SI-SDR before", "gain", "worst change of clean"],
@@ -100,7 +106,7 @@ def _ffmpeg(expression: str, audio: Audio, folder: Path) -> Sound:
     given, made = folder / "given.wav", folder / "made.wav"
     soundfile.write(given, audio.waveform.T, audio.sample_rate, "FLOAT")
     options = ["-v", "error", "-y", "-threads", "1", "-i", given, "-af", expression, "-c:a", "pcm_f32le", made]
-    subprocess.run([have("ffmpeg"), *options], check=True)
+    subprocess.run([have("ffmpeg"), *options], check=True, timeout=PATIENCE_SECONDS)
     found = soundfile.read(made, dtype="float32", always_2d=True)[0].T
     return np.pad(found, ((0, 0), (0, max(0, audio.frames - found.shape[1]))))[:, : audio.frames]
 

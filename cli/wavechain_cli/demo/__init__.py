@@ -98,25 +98,23 @@ def _accidents(mended: Path, folder: Path) -> None:
     from wavechain.recipes import part
     from wavechain.registry import registry
     from wavechain.run import RunOptions
+    from wavechain_cli.measuring import level
     from wavechain_cli.tables import print_table
 
     offered = {spec.name for spec in registry().parts("degradation") if not spec.missing}
-    possible = {accident: damage for accident, damage in ACCIDENTS.items() if damage[0] in offered}
-    if registry().lookup("repair").missing or not possible:
+    if registry().lookup("repair").missing or not any(name in offered for name, _ in ACCIDENTS.values()):
         return
     print(f"\n{ACCIDENT_SECONDS} seconds of what came out, damaged on purpose, and repair, told nothing:\n")
     take, options = folder / "take.flac", RunOptions(overwrite=True)
     Chain.of(f"trim:duration_seconds={ACCIDENT_SECONDS}").run(mended, take, options)
     good, rows = Audio.read(take), []
-    for seed, (accident, (name, settings)) in enumerate(possible.items()):
+    for seed, (accident, (name, settings)) in enumerate(ACCIDENTS.items()):
+        if name not in offered:
+            continue
         stem = accident.replace(" ", "-")
         damaged, repaired = (folder / f"{stem}-{state}.flac" for state in ("damaged", "repaired"))
         part("degradation", name, settings)(good, seed=seed).write(damaged, overwrite=True)
         Chain.of("repair").run(damaged, repaired, options)
-        rows.append([accident, *(_level(compare_files(take, each).null_db) for each in (damaged, repaired))])
+        rows.append([accident, *(level(compare_files(take, each).null_db, "dB") for each in (damaged, repaired))])
     print_table("", ["what differs from the take", "damaged>", "repaired>"], rows)
     print(f"\nsound:   {folder / 'take.flac'}, *-damaged.flac, *-repaired.flac")
-
-
-def _level(db: float | None) -> str:
-    return "nothing" if db is None else f"{db:.1f} dB"

@@ -35,6 +35,12 @@ def test_stages_are_found_by_name_in_the_order_asked_for():
     assert list(installed(["highpass", "no-such-stage", "gain"])) == ["highpass", "gain"]
 
 
+def test_a_stage_gets_the_settings_there_are_for_it_and_no_other_does():
+    found = installed(["highpass", "gain"], {"gain": {"gain_db": -3.0}})
+    assert found["gain"].gain_db == -3.0
+    assert found["highpass"] == installed(["highpass"])["highpass"]
+
+
 def test_half_the_amount_is_half_the_change(sound):
     full, half = (run(Classical(SPEC, quieter(), amount, None), sound) - sound for amount in (1.0, 0.5))
     np.testing.assert_allclose(half, full / 2, atol=1e-6)

@@ -7,7 +7,7 @@ stage that is not installed is passed over, and the network does what it can.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,15 +35,15 @@ SPARES, BESIDE_SECONDS = {"ar-declick": "declip-consistent"}, 0.0008
 N_FFT, HOP_LENGTH, HOPS = 2048, 512, 16
 
 
-def installed(names: Sequence[str], **settings: Any) -> dict[str, StreamStage]:
-    """Those of the stages that are there, in the order given, with these settings and their defaults."""
+def installed(names: Iterable[str], settings: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, StreamStage]:
+    """Those of the stages that are there, in the order given, with the *settings* there are for them."""
     there = {spec.name for spec in registry().stages("effect") if not spec.missing}
     found: dict[str, StreamStage] = {}
     for name in names:
         if name in there:
             stage = registry().load(name)
             assert issubclass(stage, StreamStage)
-            found[name] = stage(**settings)
+            found[name] = stage(**(settings or {}).get(name, {}))
     return found
 
 

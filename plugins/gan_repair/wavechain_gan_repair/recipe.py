@@ -262,7 +262,7 @@ class RepairRecipe(Recipe):
 
     @cached_property
     def _mending(self) -> dict[str, StreamStage]:
-        return installed(tuple(MENDS))
+        return installed(MENDS)
 
     @cached_property
     def _objective(self) -> Any:

@@ -29,7 +29,7 @@ from wavechain_gan_repair.network_session import Backend, hint_for, open_session
 
 NATIVE = {44_100, 48_000}  # one network serves both
 # More than `late-reverb` does by itself, which is not told that there is a room.
-IN_ROOM = {"decay_seconds": 1.0, "reduction_db": 12.0}
+IN_ROOM = {"late-reverb": {"decay_seconds": 1.0, "reduction_db": 12.0}}
 
 
 class NeuralRepair(Model):
@@ -78,7 +78,7 @@ class NeuralRepair(Model):
         if spec.kind != "audio":
             raise SpecMismatchError(f"{self.stage_name()} takes audio; the stream is {spec}.")
         repair = self._in_turn(spec, model, installed(self.first if self.classical else ()))
-        for stage in installed(self.last if self.classical else (), **IN_ROOM).values():
+        for stage in installed(self.last if self.classical else (), IN_ROOM).values():
             repair = InRoom(repair, stage, self.amount, self._band(spec))
         return Removed(repair) if self.output == "removed" else repair
 

@@ -28,6 +28,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from wavechain import Block, Effect, Processor, Spec, param
 from wavechain_restoration.in_order import InOrder, Mask, Signal
+from wavechain_restoration.peaks import told
 from wavechain_restoration.runs import runs
 
 _WINDOW_SECONDS = 0.046
@@ -117,11 +118,7 @@ class _Declip(InOrder):
     def report(self) -> dict[str, Any]:
         if not self._frames:
             return {"left_alone": "nothing was cut off flat"}
-        peak_db = 20 * math.log10(self._highest)
-        found: dict[str, Any] = {"rebuilt_frames": self._frames, "peak_db": round(peak_db, 2)}
-        if peak_db > 0:
-            found["warning"] = f"rebuilt peaks reach {peak_db:+.1f} dBFS: lower the gain before the file is written"
-        return found
+        return {"rebuilt_frames": self._frames, **told(self._highest, "rebuilt")}
 
 
 class _Spectra:

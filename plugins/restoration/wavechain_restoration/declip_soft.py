@@ -27,6 +27,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from wavechain import Block, Effect, Processor, Spec, Window, param
+from wavechain_restoration.peaks import told
 
 Columns = npt.NDArray[np.float64]
 
@@ -38,6 +39,8 @@ _LOUD = 0.5  # of the highest frame, that the highest of a column is at least
 _FLAT, _FEW_FLAT = 0.9995, 8  # so near the highest frame so few of a column may lie: where all is flat, nothing is left
 _QUIETEST = 10 ** (-50 / 20)
 _SURE = 3.8  # times its standard error, that the mean of the columns must stand out by
+# Shares of the limit that the knee is at, and of the highest frame that the limit lies above it: to begin the search
+# with, its bounds, and those that tell at a glance whether there is anything to be searched for.
 _SEARCHED = (0.25, 0.35, 0.5, 0.65, 0.8, 0.9), (1e-6, 1e-3, 0.01, 0.03, 0.1, 0.3)
 _KNEES, _BEYOND = (0.25, 0.97), (1e-7, 0.5)
 _GLANCE = (0.4, 0.6, 0.8), (1e-6, 0.02, 0.2)
@@ -76,10 +79,10 @@ class _Curve(NamedTuple):
 
     def undone(self, signal: npt.NDArray[Any]) -> npt.NDArray[Any]:
         room = self.limit - self.knee
-        highest, table = _highest(self.kind, room), _KINDS[self.kind]
+        highest, inverse = _highest(self.kind, room), _KINDS[self.kind]
         magnitude = np.abs(signal)
         bent = magnitude > self.knee
-        raised = self.knee + room * table(np.clip((magnitude[bent] - self.knee) / room, 0, highest))
+        raised = self.knee + room * inverse(np.clip((magnitude[bent] - self.knee) / room, 0, highest))
         done = signal.copy()
         # In quiet sound half a step may be so much that what lies high would come out below where it is.
         done[bent] = np.copysign(np.maximum(raised, magnitude[bent]), signal[bent])
@@ -147,10 +150,10 @@ class _Declip(Window):
         if len(columns) < 2:
             return before
         heard = _Heard(columns, self._hann, self._bins, highest)
-        best, least = before, 0.0 if before is None else float(heard.change(before).mean())
+        held = 0.0 if before is None else float(heard.change(before).mean())
         few = _Heard(columns[:: -(-len(columns) // _GLANCED_COLUMNS)], self._hann, self._bins, highest)
         glance = min(float(few.change(curve).mean()) for curve in _curves(highest, *_GLANCE))
-        if before is not None and least <= glance:
+        if before is not None and held <= glance:
             return before
         if glance > -self._least / 4:
             return None
@@ -159,14 +162,8 @@ class _Declip(Window):
         mean, error = float(change.mean()), float(change.std()) / math.sqrt(len(change))
         # What is bent nearly all over was shaped so by whoever made it.
         shaped = curve.knee <= 1.1 * _KNEES[0] * curve.limit
-        if (
-            shaped
-            or mean > -self._least
-            or mean > -_SURE * error
-            or (best is not None and mean > least - self._least / 4)
-        ):
-            return best
-        return curve
+        sure = mean <= -max(self._least, _SURE * error) and not shaped
+        return curve if sure and (before is None or mean <= held - self._least / 4) else before
 
     def _columns(self, window: Block, highest: float) -> Columns:
         """Of all channels, what is loud but not all flat: up to `_COLUMNS`, the loudest and the rest alike."""
@@ -187,16 +184,13 @@ class _Declip(Window):
     def report(self) -> dict[str, Any]:
         if self._last is None:
             return {"left_alone": "no peaks that were pressed flat were found"}
-        peak_db = 20 * math.log10(self._highest)
-        found: dict[str, Any] = {
+        limit_db, knee_db = (round(20 * math.log10(level), 2) for level in (self._last.limit, self._last.knee))
+        return {
             "raised_frames": self._frames,
-            "limit_db": round(20 * math.log10(self._last.limit), 2),
-            "knee_db": round(20 * math.log10(self._last.knee), 2),
-            "peak_db": round(peak_db, 2),
+            "limit_db": limit_db,
+            "knee_db": knee_db,
+            **told(self._highest, "raised"),
         }
-        if peak_db > 0:
-            found["warning"] = f"raised peaks reach {peak_db:+.1f} dBFS: lower the gain before the file is written"
-        return found
 
 
 class _Heard:
@@ -253,7 +247,7 @@ def _curves(highest: float, knees: tuple[float, ...], beyond: tuple[float, ...])
 
 
 @cache
-def _tables(kind: str) -> tuple[Columns, Columns]:
+def _worth(kind: str) -> tuple[Columns, Columns]:
     """How far a curve is pressed, rising to 1, and there: how much half a step is of what is put back, of room 1."""
     pressed = 1 - np.geomspace(1, 1e-7, 1000)
     raised = _KINDS[kind](pressed)
@@ -262,5 +256,5 @@ def _tables(kind: str) -> tuple[Columns, Columns]:
 
 def _highest(kind: str, room: float) -> float:
     """How far a curve can be pressed for what was there to be told from half a step of 16 bits."""
-    pressed, worth = _tables(kind)
+    pressed, worth = _worth(kind)
     return float(pressed[min(int(np.searchsorted(worth, _LOST * room / _HALF_STEP)), pressed.size - 1)])

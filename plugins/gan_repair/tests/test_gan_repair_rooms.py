@@ -61,7 +61,7 @@ def test_a_voice_in_a_room_comes_closer_to_what_it_was(sample_rate):
     processor = lowering(sample_rate)
     lowered = run(processor, heard)
     assert lowered.shape == heard.shape
-    assert error_db(lowered, wanted) < error_db(heard, wanted) - 0.5
+    assert error_db(lowered, wanted) < error_db(heard, wanted) - 1.5
     assert processor.report["room"] > 0.85
     assert -30 < processor.report["room_db"] < -6
 

@@ -273,10 +273,10 @@ def test_weights_of_another_network_are_refused_by_torch(broken):
 
 
 class Silencing:
-    """A network that would take everything away, and thinks so much of it."""
+    """A network that would take everything away, or all but that share of it, and thinks so much of it."""
 
-    def __init__(self, opinion: float) -> None:
-        self.opinion = opinion
+    def __init__(self, opinion: float, left: float = 0.0) -> None:
+        self.opinion, self.left = opinion, np.float32(left)
         self.mended = []
 
     def __call__(self, spectra, mended, hint):
@@ -285,7 +285,7 @@ class Silencing:
         hops = spectra.shape[2] - 3
         logits = np.full((len(spectra), hops, len(FAULTS) + 1), -9, np.float32)
         logits[..., -1] = self.opinion
-        return np.zeros_like(spectra[:, :, :hops]), logits
+        return self.left * spectra[:, :, :hops], logits
 
 
 def repairing_with(session, *, doubting: bool, beside: bool = False):
@@ -335,6 +335,16 @@ def test_in_music_and_after_much_was_mended_the_network_must_be_surer(monkeypatc
     left = run(repairing, np.concatenate([before, (0.1 if much else 0.01) * before]))
     assert np.abs(left - before).max() / np.abs(before).max() == pytest.approx(share, abs=0.05)
     assert repairing.report["voice"] == voice
+
+
+@pytest.mark.parametrize(("size_db", "share"), [(-24, 1.0), (-26.25, 0.75), (-28.75, 0.25), (-31, 0.0)])
+def test_what_would_hardly_change_the_sound_is_left_alone_unless_asked_for(size_db, share):
+    before = noisy().waveform
+    size = 10 ** (size_db / 20)
+    for doubting in (True, False):
+        left = run(repairing_with(Silencing(9.0, 1 - size), doubting=doubting), before)
+        expected = size * (share if doubting else 1.0)
+        assert np.abs(left - before).max() / np.abs(before).max() == pytest.approx(expected, abs=0.03 * size)
 
 
 def test_highs_alone_leave_what_is_there_as_it_was():

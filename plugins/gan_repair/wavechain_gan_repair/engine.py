@@ -11,6 +11,8 @@ the windows leak into it.
              it is an ear says, and each stretch waits for it; nothing is late in its place
     mended   once much was mended (of a stretch, more than `MUCH` of its power), most likely that was the fault, and
              there is more to spoil than to gain: from then on `MENDED_BELIEFS` hold
+    size     what would change so little of the sound (`SIZES_DB`, over the last seconds) is as likely a part of it: the
+             air of a room, a breath. Of clean sound the network would take as much; of noise that low it takes little
     highs    what is missing at the top is not a matter of taking away: it has a belief, and a method, of its own
     image    channels are heard by the network one by one, which would let a stereo image wander. What it does to all
              of them together (the least-squares gain of a bin over the channels) is done to each; only what it *adds*
@@ -37,6 +39,7 @@ from wavechain_gan_repair.tally import Tally
 BELIEFS = np.array([[0.7, 0.9], [0.5, 0.7]])  # lower and upper bound in music, in a voice
 MENDED_BELIEFS = np.array([[0.8, 0.95], [0.7, 0.9]])
 MUCH = 1e-3
+SIZES_DB, SIZE_SECONDS = (-30.0, -25.0), 4.0  # below, nothing is changed; above, all; in between a part
 BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
 
@@ -73,8 +76,11 @@ class Repairing(Processor):
         self._highs = None if highs == "never" else Highs(n_fft // 2, spec.sample_rate / n_fft)
         self._highs_always = highs == "always"
         self._doubting = doubting
-        self._forget = float(np.exp(-hop_length / float(spec.rate) / BELIEF_SECONDS))
+        self._forget, self._forget_size = (
+            float(np.exp(-hop_length / float(spec.rate) / seconds)) for seconds in (BELIEF_SECONDS, SIZE_SECONDS)
+        )
         self._belief: float | None = None
+        self._powers: NDArray[np.float64] | None = None  # of the sound, and of its change
         self._hearing = Hearing(Ear(n_fft // 2, float(spec.rate) / n_fft), HOPS)
         self._waiting: deque[tuple[Block, Block, NDArray[np.float64], bool]] = deque()
         self._much_mended = False
@@ -113,7 +119,8 @@ class Repairing(Processor):
         here, change, chances, much = self._waiting.popleft()
         self._much_mended = self._much_mended or much
         lost = self._lost_highs(chances)
-        change *= self._open(chances, voice)[:, None]
+        if self._doubting:
+            change *= (self._believed(chances, voice) * self._sized(here, change, chances.shape[1]))[:, None]
         if self._highs is not None and lost > 0:
             change += np.float32(lost) * self._highs(here + change, chances.shape[1])
         change *= np.any(here, axis=(1, 3), keepdims=True)  # where there is nothing at all, nothing is added
@@ -121,10 +128,8 @@ class Repairing(Processor):
         change[..., self._bins.stop :] = 0
         return self._together(self._overlap.add(change * self._amount))
 
-    def _open(self, chances: NDArray[np.float64], voice: float) -> NDArray[np.float32]:
+    def _believed(self, chances: NDArray[np.float64], voice: float) -> NDArray[np.float32]:
         """How far the door stands open in each column, the same for all channels."""
-        if not self._doubting:
-            return np.ones(HOPS, np.float32)
         worth = chances[..., -1].max(axis=0)
         belief = float(worth.mean()) if self._belief is None else self._belief
         beliefs = np.empty(HOPS)
@@ -133,18 +138,28 @@ class Repairing(Processor):
             beliefs[column:] = belief
         self._belief = belief
         in_music, in_voice = MENDED_BELIEFS if self._much_mended else BELIEFS
-        low, high = in_music + voice * (in_voice - in_music)
-        door: NDArray[np.float32] = np.clip((beliefs - low) / (high - low), 0, 1).astype(np.float32)
-        return door
+        return _between(beliefs, *(in_music + voice * (in_voice - in_music)))
+
+    def _sized(self, here: Block, change: Block, inside: int) -> NDArray[np.float32]:
+        """The same, by how much of the sound the change is."""
+        powers = np.stack(
+            [np.square(each[:, :, :inside], dtype=np.float64).sum(axis=(0, 1, 3)) for each in (here, change)]
+        )
+        power = powers.mean(axis=1) if self._powers is None else self._powers
+        sizes = np.empty(HOPS)
+        for column, each in enumerate(powers.T):
+            power = self._forget_size * power + (1 - self._forget_size) * each
+            sizes[column:] = 10 * np.log10((power[1] + 1e-20) / (power[0] + 1e-20))
+        self._powers = power
+        return _between(sizes, *SIZES_DB)
 
     def _lost_highs(self, chances: NDArray[np.float64]) -> float:
-        """How sure the detector is that highs are missing in this stretch: 0 to 1, as in `_open`."""
+        """How sure the detector is that highs are missing in this stretch: 0 to 1."""
         if self._highs is None or self._highs_always:
             return float(self._highs_always)
         of_loss = chances[..., [FAULTS.index(name) for name in LOST_HIGHS]]
         belief = float(of_loss.max(axis=(0, 2)).mean())
-        low, high = BELIEF_IN_LOST_HIGHS
-        return float(np.clip((belief - low) / (high - low), 0, 1))
+        return float(_between(belief, *BELIEF_IN_LOST_HIGHS))
 
     def _together(self, change: Block) -> Block:
         before = self._input.take(change.shape[-1])
@@ -168,6 +183,12 @@ class Repairing(Processor):
         else:
             said["left_alone"] = "no damage was heard" if self._amount > 0 else "its amount is 0"
         return said
+
+
+def _between(value: Any, low: float, high: float) -> NDArray[np.float32]:
+    """0 up to *low*, 1 from *high* on, a part in between."""
+    part: NDArray[np.float32] = np.clip((value - low) / (high - low), 0, 1).astype(np.float32)
+    return part
 
 
 def together(before: Block, after: Block) -> Block:

@@ -1,13 +1,13 @@
-"""A voice in a room: what is left of the room when everything else was repaired, lowered by the stage `late-reverb`.
+"""A voice in a room: what is left of the room when everything else was repaired.
 
-That stage takes away from a dry voice nearly as much as from one in a room. So it is let in only where the ear is sure
-of what it hears, and only its *change* is added to the sound: elsewhere all stays bit for bit. The change waits for the
-ear; nothing is late in its place.
+Two methods, one after the other: `late_prediction` takes away what earlier columns foretell, the stage `late-reverb`
+lowers what is left of the tail. Both take from a dry voice nearly as much as from one in a room, the first even more
+from music. So they are let in only where the ear is sure of what it hears, and only their *change* is added to the
+sound: elsewhere all stays bit for bit. The change waits for the ear; nothing is late in its place.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from fractions import Fraction
 from typing import Any
 
@@ -18,13 +18,16 @@ from wavechain.stages import StreamStage
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.columns import Columns, Overlap
 from wavechain_gan_repair.ear import COLUMN_SECONDS, EVERY, Ear, Hearing
+from wavechain_gan_repair.late_prediction import LatePrediction
 from wavechain_gan_repair.tally import Tally
 
 BELIEF = (0.8, 0.95)  # below, the room stays; above, its tail is lowered whole; in between a part
+PREDICTED = 0.75  # of what is foretold, that is taken away
+HIGHEST_HZ = 10_000.0  # of what is foretold
 
 
 class InRoom(Processor):
-    """Repairs by *inner*, then lowers the tail of a room. Exact time.
+    """Repairs by *inner*, then takes away the tail of a room. Exact time.
 
     late_reverb  the stage, from complex spectra to complex spectra
     band         (lowest, highest) Hz of its change
@@ -48,7 +51,7 @@ class InRoom(Processor):
         hz = np.arange(bins) * hz_per_bin
         self._share = (amount * ((hz >= low) & (hz <= high))).astype(np.float32)
         self._input = Pending(spec)
-        self._changes: deque[Block] = deque()  # that wait to be told what is heard there
+        self._waiting = LatePrediction(channels, min(bins, int(HIGHEST_HZ / hz_per_bin)))  # to be told what is heard
         self._changed = Tally()
 
     def process(self, block: Block) -> Block:
@@ -66,15 +69,16 @@ class InRoom(Processor):
         return join([self._hear(stretch, EVERY) for stretch in self._columns.push(repaired)], self.spec)
 
     def _hear(self, stretch: Block, inside: int) -> Block:
-        lowered = self._lowering.process(np.ascontiguousarray(stretch.swapaxes(2, 3))).swapaxes(2, 3)
-        self._changes.append(lowered - stretch)
+        self._waiting.push(stretch)
         heard = self._hearing.push(stretch, inside)
         return join([self._let_in(each.voice_in_room) for each in heard], self.spec)
 
     def _let_in(self, chance: float) -> Block:
         low, high = BELIEF
-        share = self._share * np.float32(np.clip((chance - low) / (high - low), 0, 1))
-        return self._together(self._overlap.add(self._changes.popleft() * share))
+        sure = np.float32(np.clip((chance - low) / (high - low), 0, 1))
+        stretch, lowered = self._waiting.pop(PREDICTED if sure > 0 else 0.0)
+        lowered = self._lowering.process(np.ascontiguousarray(lowered.swapaxes(2, 3))).swapaxes(2, 3)
+        return self._together(self._overlap.add((lowered - stretch) * (sure * self._share)))
 
     def _together(self, change: Block) -> Block:
         before = self._input.take(change.shape[-1])

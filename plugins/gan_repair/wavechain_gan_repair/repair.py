@@ -28,8 +28,8 @@ from wavechain_gan_repair.in_room import InRoom
 from wavechain_gan_repair.network_session import Backend, hint_for, open_session, settings_of
 
 NATIVE = {44_100, 48_000}  # one network serves both
-# More than `late-reverb` does by itself, which is not told that there is a room.
-IN_ROOM = {"late-reverb": {"decay_seconds": 1.0, "reduction_db": 12.0}}
+# Less than `late-reverb` does by itself: most of the tail is gone before.
+IN_ROOM = {"late-reverb": {"decay_seconds": 0.5, "reduction_db": 6.0}}
 
 
 class NeuralRepair(Model):

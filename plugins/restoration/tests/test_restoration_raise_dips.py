@@ -11,6 +11,7 @@ from wavechain import Audio, Chain
 from wavechain.errors import ParameterError
 from wavechain.testing import EffectContract, noise, streamed, tone
 from wavechain_restoration.ar_fill import ArFill
+from wavechain_restoration.dip_edges import DipEdge
 from wavechain_restoration.raise_dips import RaiseDips
 
 RECORDINGS = Path(__file__).parents[3] / "tests" / "data"
@@ -180,6 +181,30 @@ def test_the_report_counts_dips():
     run.process(clean.waveform)
     run.flush()
     assert run.report == {"left_alone": "no dips were found"}
+
+
+@pytest.mark.parametrize(("fade", "gain"), [(0, 0.03), (20, 0.1), (70, 0.01)])
+def test_the_edge_of_a_dip_is_found_to_the_frame(fade, gain):
+    edge = DipEdge(fallen(fade, gain), outside=5010, order=66, context=1764, inside=88, fade=110, deepest=1e-3)
+    place, ramp, depth = edge.likeliest
+    assert abs(place - 5000) <= 2
+    assert abs(ramp - fade) <= 4
+    assert depth == pytest.approx(gain, rel=0.1)
+    assert edge.gained(edge.likeliest) > 100
+
+
+def test_a_join_costs_the_same_among_others_and_alone():
+    edge = DipEdge(fallen(20, 0.1), outside=5010, order=66, context=1764, inside=88, fade=110, deepest=1e-3)
+    rng = np.random.default_rng(5)
+    joins = np.stack([rng.integers(4950, 5080, 150), rng.integers(0, 110, 150), rng.uniform(0.01, 0.9, 150)], 1)
+    np.testing.assert_allclose(edge.costs(joins), [edge.costs(join[np.newaxis])[0] for join in joins], rtol=1e-9)
+
+
+def fallen(fade: int, gain: float) -> np.ndarray:
+    """Guitar that is at full depth from frame 5000 on, after a ramp of *fade* frames."""
+    frames = np.arange(5200)
+    curve = np.clip(1 - (1 - gain) * (frames - (5000 - fade) + 1) / (fade + 1), gain, 1)
+    return guitar().waveform[0, 60_000:65_200] * curve
 
 
 def test_blocks_cannot_be_heard():

@@ -5,7 +5,8 @@ would have to guess can be had by dividing by the gain, as far as noise and quan
 
 Found        by level first, in hops of half a millisecond: steep edges on both sides. Next by colour: under a model of
              the sound before, and of that after, the excitation within has fallen as far as the level has. What passes
-             is rare, and fitted edge by edge as `dip_edges` tells: its ramps and its gain.
+             is rare, and fitted edge by edge as `dip_edges` tells, its ramps and its gain: first roughly, and in
+             full where that speaks for one edge, and does not speak against the other having the same gain.
 Raised       if both edges are far more likely a change of gain than sound that grew quieter, and fit one gain. Silence,
              pauses, consonants, gates and drums that stop do not answer to the sound beside them, and stay.
 
@@ -15,6 +16,8 @@ Conventions: any channel count, each by itself; length unchanged; frames outside
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,9 +49,12 @@ _SIDES_DB = 15.0
 _HISS_DB = 9.0  # by which the excitation may have fallen less than the gain; more is noise that did not fall
 _SILENT_DB = 12.0  # below the deepest: nothing is left there to be raised
 _SAME = 0.05  # nats between the gains of both edges, up to which they need not be fitted again
+_ONE_ROUGHLY = 50.0  # nats of evidence that a sparse search must find for one edge,
+_OTHER_ROUGHLY = 25.0  # for the other, to be asked for a gain of its own,
+_HOPELESS = -80.0  # and for the other with the gain of the one, to be searched at all
+_RELUCTANCE = 2.0  # nats for each time that sound is raised e-fold: of two gains that fit alike, the milder one
 _EACH = 100.0  # nats of evidence for each edge
 _BOTH = 250.0  # and for both
-_KNOWN = 6  # edges that are remembered, of megabytes each
 _ROUGH_DB = 22.0
 _LOUDER = 1.5  # than all that is beside it, and what was raised was not that sound
 _TINY = 1e-20
@@ -57,7 +63,7 @@ _TINY = 1e-20
 class RaiseDips(Effect):
     """Raise stretches that fell in level, back to the sound around them."""
 
-    cost: ClassVar[float] = 150.0
+    cost: ClassVar[float] = 60.0
 
     shortest_ms: float = param(2.0, unit="ms", ge=1, le=50, help="Dips shorter than this are left alone.")
     longest_ms: float = param(100.0, unit="ms", ge=1, le=200, help="Dips longer than this are left alone.")
@@ -104,10 +110,11 @@ class _Raise(InOrder):
 
     def mend(self, window: Signal, channel: int, frames: int) -> Mask | None:
         raised = np.zeros(window.size, bool)
-        edges: dict[tuple[int, int], tuple[DipEdge, Join]] = {}
+        edges: dict[tuple[int, int], DipEdge] = {}
+        colours: dict[tuple[int, int], _Colour] = {}
         done = 0
         for first, last in self._places(window, frames):
-            fall_db = self._fall_db(window, first, last) if first - self._reach >= done else None
+            fall_db = self._fall_db(window, first, last, colours) if first - self._reach >= done else None
             found = None if fall_db is None else self._dip(window, first, last, edges)
             if fall_db is None or found is None:
                 continue
@@ -137,37 +144,39 @@ class _Raise(InOrder):
         falls = _falls(peaks, self._shortest, fade, self._fallen)
         rises = peaks.size - _falls(peaks[::-1], self._shortest, fade, self._fallen)[::-1]
         starts = falls * hop - self._reach
+        span = fade + _BESIDE
+        loudest = sliding_window_view(peaks, span).max(axis=1)
         found = []
         for first in falls[(starts >= self.left) & (starts < self.left + frames)]:
             near = (rises >= first + self._shortest) & (rises <= first + self._longest // hop + 2)
             for last in rises[near & (rises * hop + self._margin <= window.size)]:
-                beside = peaks[first - fade - _BESIDE : first], peaks[last : last + fade + _BESIDE]
-                level = max(float(side.max()) for side in beside)
+                level = max(loudest[first - span], loudest[last])
                 fallen = peaks[first:last].max() <= _WITHIN * self._fallen * level
                 if fallen and np.median(peaks[first:last]) > self._silent * level:
                     found.append((int(first) * hop, int(last) * hop))
         return found
 
-    def _fall_db(self, window: Signal, first: int, last: int) -> float | None:
-        """How far the excitation fell, against the side where it fell further; None if the colour is another."""
+    def _fall_db(self, window: Signal, first: int, last: int, known: dict[tuple[int, int], _Colour]) -> float | None:
+        """How far the excitation fell, against the side where it fell further; None if the colour is another.
+
+        known  what was made of the sound beside other places, which may share it
+        """
         trim = self._fade // 3 if last - first > 2 * self._fade else 0
         within = _lags(window[first + trim : last - trim])
         start, end = first - self._reach, last + self._reach
         falls = []
-        for side in window[start - self._context : start], window[end : end + self._context]:
-            lags = _lags(side)
-            noise = (_COLOUR_FLOOR * lags[0] + _TINY) * np.eye(_COLOUR_ORDER)
-            model = np.concatenate([[1.0], -np.linalg.solve(toeplitz(lags[:-1]) + noise, lags[1:])])
-            now, then = (model @ toeplitz(each) @ model + _COLOUR_FLOOR * each[0] + _TINY for each in (within, lags))
-            fall = 10 * math.log10(now / then)
-            if abs(fall - 10 * math.log10((within[0] + _TINY) / (lags[0] + _TINY))) > _COLOUR_DB:
+        for side in (start - self._context, start), (end, end + self._context):
+            if side not in known:
+                known[side] = _Colour.of(_lags(window[slice(*side)]))
+            fall, level = known[side].against(within)
+            if abs(fall - level) > _COLOUR_DB:
                 return None
             falls.append(fall)
         alike = abs(falls[0] - falls[1]) < _SIDES_DB and max(falls) < _MARGIN_DB - self._least_db
         return min(falls) if alike else None
 
     def _dip(
-        self, window: Signal, first: int, last: int, known: dict[tuple[int, int], tuple[DipEdge, Join]]
+        self, window: Signal, first: int, last: int, known: dict[tuple[int, int], DipEdge]
     ) -> tuple[int, Signal] | None:
         """The first frame of the dip and the gain of each of its frames, or None where there is none.
 
@@ -178,10 +187,8 @@ class _Raise(InOrder):
             (first, size): window[first - self._margin : first + size],
             (-last, size): window[last - size : last + self._margin][::-1],
         }
-        while len(known) > _KNOWN:
-            del known[next(iter(known))]
         for key in sides.keys() - known.keys():
-            edge = DipEdge(
+            known[key] = DipEdge(
                 sides[key],
                 self._margin,
                 self._order,
@@ -190,9 +197,8 @@ class _Raise(InOrder):
                 self._fade,
                 10 ** (-(self._most_db + 6) / 20),
             )
-            known[key] = edge, edge.best()
-        (fall, one), (rise, other) = (known[key] for key in sides)
-        agreed = _agreed(fall, rise, one, other)
+        fall, rise = (known[key] for key in sides)
+        agreed = _agreed(fall, rise)
         if agreed is None:
             return None
         one, other = agreed
@@ -216,19 +222,52 @@ class _Raise(InOrder):
         return {"raised_dips": self._dips, "raised_seconds": round(self._seconds, 3)}
 
 
-def _agreed(fall: DipEdge, rise: DipEdge, one: Join, other: Join) -> tuple[Join, Join] | None:
+@dataclass(frozen=True)
+class _Colour:
+    """A sound's model of low order, as the weights that give the power of its excitation from any sound's lags."""
+
+    lags: Signal
+    weights: Signal
+
+    @classmethod
+    def of(cls, lags: Signal) -> _Colour:
+        noise = (_COLOUR_FLOOR * lags[0] + _TINY) * np.eye(_COLOUR_ORDER)
+        model = np.concatenate([[1.0], -np.linalg.solve(toeplitz(lags[:-1]) + noise, lags[1:])])
+        weights = 2 * autocorrelation(model, _COLOUR_ORDER)
+        weights[0] = weights[0] / 2 + _COLOUR_FLOOR
+        return cls(lags, weights)
+
+    def against(self, lags: Signal) -> tuple[float, float]:
+        """How much louder a sound of these *lags* is under this model, and without any, in decibels."""
+        now, then = (float(self.weights @ each) + _TINY for each in (lags, self.lags))
+        return 10 * math.log10(now / then), 10 * math.log10((lags[0] + _TINY) / (self.lags[0] + _TINY))
+
+
+def _agreed(fall: DipEdge, rise: DipEdge) -> tuple[Join, Join] | None:
     """Both joins with one gain; None where the evidence is not enough."""
+    weak, strong = sorted((fall, rise), key=lambda edge: edge.rough[0])
+    if strong.rough[0] < _ONE_ROUGHLY:
+        return None
+    alone = weak.rough[0] >= _OTHER_ROUGHLY
+    if not alone and weak.roughly(strong.rough[1]) < _HOPELESS:
+        return None
+    sure = [edge for edge in ((fall, rise) if alone else (strong,)) if edge.gained(edge.likeliest) >= _EACH]
+    if not sure:
+        return None
+
+    def pair_of(edge: DipEdge) -> tuple[Join, Join]:
+        join = edge.likeliest
+        gain = float(join[2])
+        return (join, rise.with_gain(gain)) if edge is fall else (fall.with_gain(gain), join)
 
     def evidence(pair: tuple[Join, Join]) -> tuple[float, float]:
         return fall.gained(pair[0]), rise.gained(pair[1])
 
-    pair = one, other
-    if max(evidence(pair)) < _EACH:
-        return None
-    if abs(math.log(one[2] / other[2])) > _SAME:
+    if alone and abs(math.log(fall.likeliest[2] / rise.likeliest[2])) <= _SAME:
+        pair = fall.likeliest, rise.likeliest
+    else:
         # Each edge is asked for the gain that the other is sure of.
-        sure = [float(join[2]) for join, gained in zip(pair, evidence(pair), strict=True) if gained >= _EACH]
-        pair = max(((fall.best(gain), rise.best(gain)) for gain in sure), key=lambda each: sum(evidence(each)))
+        pair = max(map(pair_of, sure), key=lambda pair: sum(evidence(pair)) + _RELUCTANCE * math.log(pair[0][2]))
     gained = evidence(pair)
     if min(gained) < _EACH or sum(gained) < _BOTH:
         return None
@@ -262,9 +301,14 @@ def _falls(peaks: Signal, least: int, fade: int, ratio: float) -> npt.NDArray[np
 
 
 def _lags(signal: Signal) -> Signal:
-    windowed = signal * np.hanning(signal.size + 2)[1:-1]
-    found: Signal = autocorrelation(windowed, _COLOUR_ORDER) / signal.size
+    found: Signal = autocorrelation(signal * _hann(signal.size), _COLOUR_ORDER) / signal.size
     return found
+
+
+@lru_cache(maxsize=64)
+def _hann(size: int) -> Signal:
+    window: Signal = np.hanning(size + 2)[1:-1]
+    return window
 
 
 def _ramp(gain: float, fade: int) -> Signal:

@@ -60,6 +60,7 @@ SETTINGS: dict[str, list[str]] = {
     "gan-repair.declip": [""],
     "gan-repair.dehum": [""],
     "gan-repair.denoise": ["", "amount=0.5,preserve_below_hz=500"],
+    "gan-repair.dereverb": [""],
     "gan-repair.extend-bandwidth": [""],
     "gan-repair.repair": [""],
     "gan-repair.repair-dropouts": [""],
@@ -105,7 +106,7 @@ SETTINGS: dict[str, list[str]] = {
 # These need what a test cannot bring along in one line, or stand in no chain: their own plugin's tests check them.
 ELSEWHERE = {"pedalboard.convolution", "pedalboard.plugin-host", "trainer.training"}
 # One network serves all of these: `denoise` stands for them where time is short.
-NEURAL = ("declick", "declip", "dehum", "extend-bandwidth", "repair", "repair-dropouts")
+NEURAL = ("declick", "declip", "dehum", "dereverb", "extend-bandwidth", "repair", "repair-dropouts")
 SLOW = {f"gan-repair.{name}" for name in NEURAL}
 AFTER_STFT = {"core.inverse", "transforms.istft", "transforms.spectral-gate", "transforms.late-reverb"}
 

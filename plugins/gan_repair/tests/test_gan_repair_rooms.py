@@ -14,7 +14,7 @@ from wavechain_gan_repair.classical import installed
 from wavechain_gan_repair.columns import Columns
 from wavechain_gan_repair.ear import AFTER, BEFORE, EVERY, FEWEST, Chances, Ear, Hearing
 from wavechain_gan_repair.in_room import InRoom
-from wavechain_gan_repair.repair import Repair
+from wavechain_gan_repair.repair import Dereverb, Repair
 
 pytest.importorskip("wavechain_transforms")
 pytest.importorskip("wavechain_trainer")
@@ -173,3 +173,14 @@ def test_repair_lowers_rooms_unless_told_to_do_without_the_classical():
     heard, wanted = in_a_room(voice())
     with_it, without = (Repair(classical=classical)(Audio.of(heard, RATE)).waveform for classical in (True, False))
     assert error_db(with_it, wanted) < error_db(without, wanted) - 0.5
+
+
+def test_who_knows_of_the_room_does_not_ask_the_ear():
+    """Too short for the ear to tell anything, and music, which is no voice."""
+    heard, wanted = in_a_room(voice())
+    short = np.s_[:, : int(FEWEST * 512 * 0.9)]
+    for sound in (heard[short], in_a_room(music(sample_rate=RATE, channels=1, seconds=3.0).waveform)[0]):
+        run_of_it = Dereverb().open(Spec.audio(RATE, 1))
+        assert np.abs(run(run_of_it, sound) - sound).max() > 0.01
+        assert run_of_it.report["room_db"] < 0
+    assert error_db(Dereverb()(Audio.of(heard, RATE)).waveform, wanted) < error_db(heard, wanted) - 1.5

@@ -16,6 +16,7 @@ STAGES = (
     ("declick", "Declick", "Takes clicks and crackle away."),
     ("declip", "Declip", "Rebuilds what was cut off at full scale."),
     ("dehum", "Dehum", "Takes mains hum away."),
+    ("dereverb", "Dereverb", "Takes away most of the room around a voice; not for music."),
     ("extend-bandwidth", "ExtendBandwidth", "Makes up the highs that are missing."),
     ("repair-dropouts", "RepairDropouts", "Fills short gaps."),
 )

@@ -4,9 +4,10 @@ Only the *change* goes through the inverse transform; the sound that came in is 
 alone (a clean stretch, everything with amount 0) comes out bit for bit; what `preserve` names, but for the little that
 the windows leak into it.
 
-    belief   the network's own probability that its repair is worth it, averaged over the last second; below the lower
-             of two bounds nothing is changed, above the upper everything, in between a part. In the first stretch its
-             mean counts as the past. Who names the fault does not ask for it (`doubting`): then all is changed.
+    belief   the network's own probability that its repair is worth it, averaged over the second before and the second
+             after; below the lower of two bounds nothing is changed, above the upper everything, in between a part. The
+             mean of the first seconds counts as what was before them: at its start the network knows little. Who names
+             the fault does not ask for it (`doubting`): then all is changed.
     bounds   `BELIEFS`: in music, some of which is much like noise, the network must be surer than in a voice. Which
              it is an ear says, and each stretch waits for it; nothing is late in its place
     mended   once much was mended (of a stretch, more than `MUCH` of its power), most likely that was the fault, and
@@ -22,7 +23,7 @@ the windows leak into it.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +38,26 @@ from wavechain_gan_repair.network_session import HOPS, NetworkSession
 from wavechain_gan_repair.tally import Tally
 
 BELIEFS = np.array([[0.7, 0.9], [0.5, 0.7]])  # lower and upper bound in music, in a voice
-MENDED_BELIEFS = np.array([[0.8, 0.95], [0.7, 0.9]])
+MENDED_BELIEFS = np.array([[0.8, 0.95], [0.6, 0.8]])
 MUCH = 1e-3
 SIZES_DB, SIZE_SECONDS = (-30.0, -25.0), 4.0  # below, nothing is changed; above, all; in between a part
 BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
+
+
+class _Judged(NamedTuple):
+    """A stretch that waits for the ear."""
+
+    here: Block
+    change: Block  # that the network would make
+    chances: NDArray[np.float64]  # (channels, columns inside the stream, faults and worth)
+    powers: NDArray[np.float64]  # of the sound and of its change: (2, columns inside the stream)
+    much: bool  # was mended
+
+    @property
+    def worth(self) -> NDArray[np.float64]:
+        worth: NDArray[np.float64] = self.chances[..., -1].max(axis=0)
+        return worth
 
 
 class Repairing(Processor):
@@ -82,7 +98,7 @@ class Repairing(Processor):
         self._belief: float | None = None
         self._powers: NDArray[np.float64] | None = None  # of the sound, and of its change
         self._hearing = Hearing(Ear(n_fft // 2, float(spec.rate) / n_fft), HOPS)
-        self._waiting: deque[tuple[Block, Block, NDArray[np.float64], bool]] = deque()
+        self._waiting: deque[_Judged] = deque()
         self._much_mended = False
         self._heard = np.zeros(len(FAULTS))
         self._columns_heard = 0
@@ -109,18 +125,21 @@ class Repairing(Processor):
         much = bool(len(mended)) and bool(np.square(mended).sum() > MUCH * np.square(spectra).sum())
         # Who asks for the highs alone gets nothing else. A copy: what waits must not keep the whole stretch in memory.
         change = np.zeros_like(here) if self._highs_always else together(here, repaired) - here
-        self._waiting.append((here.copy(), change, chances, much))
+        powers = np.stack([np.square(each, dtype=np.float64).sum(axis=(0, 1, 3)) for each in (here, change)])
+        self._waiting.append(_Judged(here.copy(), change, chances, powers[:, : self._columns.inside], much))
         if not self._doubting:
             return self._repair(1.0)
         return join([self._repair(each.voice) for each in self._hearing.push(here, self._columns.inside)], self.spec)
 
     def _repair(self, voice: float) -> Block:
         """The stretch that has waited longest, which is a *voice* by that chance."""
-        here, change, chances, much = self._waiting.popleft()
-        self._much_mended = self._much_mended or much
+        judged = self._waiting[0]
+        here, change, chances = judged.here, judged.change, judged.chances
+        self._much_mended = self._much_mended or judged.much
         lost = self._lost_highs(chances)
         if self._doubting:
-            change *= (self._believed(chances, voice) * self._sized(here, change, chances.shape[1]))[:, None]
+            change *= (self._believed(voice) * self._sized())[:, None]
+        self._waiting.popleft()
         if self._highs is not None and lost > 0:
             change += np.float32(lost) * self._highs(here + change, chances.shape[1])
         change *= np.any(here, axis=(1, 3), keepdims=True)  # where there is nothing at all, nothing is added
@@ -128,30 +147,28 @@ class Repairing(Processor):
         change[..., self._bins.stop :] = 0
         return self._together(self._overlap.add(change * self._amount))
 
-    def _believed(self, chances: NDArray[np.float64], voice: float) -> NDArray[np.float32]:
+    def _believed(self, voice: float) -> NDArray[np.float32]:
         """How far the door stands open in each column, the same for all channels."""
-        worth = chances[..., -1].max(axis=0)
-        belief = float(worth.mean()) if self._belief is None else self._belief
-        beliefs = np.empty(HOPS)
-        for column, chance in enumerate(worth):
-            belief = self._forget * belief + (1 - self._forget) * float(chance)
-            beliefs[column:] = belief
-        self._belief = belief
+        worth = [each.worth for each in self._waiting]
+        if self._belief is None:
+            self._belief = float(np.concatenate(worth).mean())
+        before = _averaged(worth[0], self._belief, self._forget)
+        after = _averaged(np.concatenate(worth)[::-1], float(worth[-1].mean()), self._forget)[::-1]
+        self._belief = float(before[-1])
         in_music, in_voice = MENDED_BELIEFS if self._much_mended else BELIEFS
-        return _between(beliefs, *(in_music + voice * (in_voice - in_music)))
+        beliefs = (before + after[: before.size]) / 2
+        return _between(_to_the_end(beliefs), *(in_music + voice * (in_voice - in_music)))
 
-    def _sized(self, here: Block, change: Block, inside: int) -> NDArray[np.float32]:
+    def _sized(self) -> NDArray[np.float32]:
         """The same, by how much of the sound the change is."""
-        powers = np.stack(
-            [np.square(each[:, :, :inside], dtype=np.float64).sum(axis=(0, 1, 3)) for each in (here, change)]
+        if self._powers is None:
+            self._powers = np.concatenate([each.powers for each in self._waiting], axis=1).mean(axis=1)
+        sound, change = (
+            _averaged(powers, float(past), self._forget_size)
+            for powers, past in zip(self._waiting[0].powers, self._powers, strict=True)
         )
-        power = powers.mean(axis=1) if self._powers is None else self._powers
-        sizes = np.empty(HOPS)
-        for column, each in enumerate(powers.T):
-            power = self._forget_size * power + (1 - self._forget_size) * each
-            sizes[column:] = 10 * np.log10((power[1] + 1e-20) / (power[0] + 1e-20))
-        self._powers = power
-        return _between(sizes, *SIZES_DB)
+        self._powers = np.array([sound[-1], change[-1]])
+        return _between(_to_the_end(10 * np.log10((change + 1e-20) / (sound + 1e-20))), *SIZES_DB)
 
     def _lost_highs(self, chances: NDArray[np.float64]) -> float:
         """How sure the detector is that highs are missing in this stretch: 0 to 1."""
@@ -183,6 +200,19 @@ class Repairing(Processor):
         else:
             said["left_alone"] = "no damage was heard" if self._amount > 0 else "its amount is 0"
         return said
+
+
+def _averaged(values: NDArray[np.float64], past: float, forget: float) -> NDArray[np.float64]:
+    """The running average at each of the *values*, which was *past* before the first."""
+    averages = np.empty(values.size)
+    for column, value in enumerate(values):
+        averages[column] = past = forget * past + (1 - forget) * float(value)
+    return averages
+
+
+def _to_the_end(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of columns inside the stream -> of a whole stretch."""
+    return np.pad(values, (0, HOPS - values.size), mode="edge")
 
 
 def _between(value: Any, low: float, high: float) -> NDArray[np.float32]:

@@ -30,11 +30,18 @@ class InRoom(Processor):
     """Repairs by *inner*, then takes away the tail of a room. Exact time.
 
     late_reverb  the stage, from complex spectra to complex spectra
-    band         (lowest, highest) Hz of its change
+    band         (lowest, highest) Hz of the change
+    doubting     whether the ear is asked
     """
 
     def __init__(
-        self, inner: Processor, late_reverb: StreamStage, amount: float, band: tuple[float, float] | None
+        self,
+        inner: Processor,
+        late_reverb: StreamStage,
+        amount: float,
+        band: tuple[float, float] | None,
+        *,
+        doubting: bool = True,
     ) -> None:
         spec = inner.spec
         super().__init__(spec)
@@ -51,6 +58,7 @@ class InRoom(Processor):
         hz = np.arange(bins) * hz_per_bin
         self._share = (amount * ((hz >= low) & (hz <= high))).astype(np.float32)
         self._input = Pending(spec)
+        self._doubting = doubting
         self._waiting = LatePrediction(channels, min(bins, int(HIGHEST_HZ / hz_per_bin)))  # to be told what is heard
         self._changed = Tally()
 
@@ -75,7 +83,7 @@ class InRoom(Processor):
 
     def _let_in(self, chance: float) -> Block:
         low, high = BELIEF
-        sure = np.float32(np.clip((chance - low) / (high - low), 0, 1))
+        sure = np.float32(np.clip((chance - low) / (high - low), 0, 1)) if self._doubting else np.float32(1)
         stretch, lowered = self._waiting.pop(PREDICTED if sure > 0 else 0.0)
         lowered = self._lowering.process(np.ascontiguousarray(lowered.swapaxes(2, 3))).swapaxes(2, 3)
         return self._together(self._overlap.add((lowered - stretch) * (sure * self._share)))

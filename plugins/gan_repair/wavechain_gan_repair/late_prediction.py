@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from wavechain.stream import Block
@@ -31,6 +30,7 @@ DELAY, TAPS = 3, 20  # columns of some 12 ms
 FORGET = np.float32(0.85)  # a stretch
 RIDGE = np.float32(0.01)  # of the mean power of the taps
 SOFTEST = np.float32(1e-3)  # of the mean power of a bin: the most that a quiet column weighs
+LOUDEST = np.float32(2)  # than it was, that anything becomes: after a sound that is cut off comes no tail
 TINY = np.float32(1e-12)
 AT_ONCE = 32  # bins
 
@@ -74,16 +74,17 @@ class LatePrediction:
             bins = slice(first, min(first + AT_ONCE, self._bins))
             for number in new:
                 self._learn(number, bins)
-            tail = part * self._foretold(bins)
-            stretch[:, 0, :, bins] -= tail.real
-            stretch[:, 1, :, bins] -= tail.imag
+            here = self._columns(1, bins)
+            left = here - part * self._foretold(bins)
+            left *= np.minimum(1, LOUDEST * np.abs(here) / np.maximum(np.abs(left), TINY))
+            stretch[:, 0, :, bins], stretch[:, 1, :, bins] = (each.swapaxes(1, 2) for each in (left.real, left.imag))
 
     def _foretold(self, bins: slice) -> Columns:
         covariance = self._covariance[:, bins]
         ridge = RIDGE / TAPS * np.trace(covariance, axis1=2, axis2=3).real[..., np.newaxis, np.newaxis] + TINY
         kept = np.linalg.solve(covariance + ridge * np.eye(TAPS, dtype=np.float32), self._correlation[:, bins])
         self._filter[:, bins] = kept
-        tail: Columns = (self._taps(1, bins) @ kept)[..., 0].swapaxes(1, 2)
+        tail: Columns = (self._taps(1, bins) @ kept)[..., 0]
         return tail
 
     def _learn(self, number: int, bins: slice) -> None:
@@ -103,7 +104,8 @@ class LatePrediction:
         """What each column of a stretch is foretold from. -> (channels, bins, columns, TAPS), the oldest first"""
         here, past = self._columns(number, bins), self._columns(number - 1, bins)
         both = np.concatenate([past[..., 1 - DELAY - TAPS :], here], axis=2)
-        return np.ascontiguousarray(sliding_window_view(both, TAPS, axis=2)[:, :, : here.shape[2]])
+        taps: Columns = both[..., np.arange(here.shape[2])[:, np.newaxis] + np.arange(TAPS)]
+        return taps
 
     def _columns(self, number: int, bins: slice) -> Columns:
         part = self._stretches[number][..., bins]

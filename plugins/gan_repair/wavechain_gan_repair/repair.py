@@ -19,8 +19,8 @@ from pydantic import model_validator
 from wavechain.errors import ParameterError, SpecMismatchError
 from wavechain.models import ModelFolder, find_model
 from wavechain.params import param
-from wavechain.processors import Pending, Processor, join
-from wavechain.stages import Model, StreamStage
+from wavechain.processors import Pending, Processor, join, pointwise
+from wavechain.stages import Model
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.classical import MENDS, Classical, Mended, Removed, installed
 from wavechain_gan_repair.engine import Repairing
@@ -77,18 +77,18 @@ class NeuralRepair(Model):
             )
         if spec.kind != "audio":
             raise SpecMismatchError(f"{self.stage_name()} takes audio; the stream is {spec}.")
-        repair = self._in_turn(spec, model, installed(self.first if self.classical else ()))
-        for stage in installed(self.last if self.classical else (), IN_ROOM).values():
-            repair = InRoom(repair, stage, self.amount, self._band(spec))
+        repair = self._in_turn(spec, model)
         return Removed(repair) if self.output == "removed" else repair
 
-    def _in_turn(self, spec: Spec, model: ModelFolder, first: dict[str, StreamStage]) -> Processor:
-        if not first:
-            return self._network(spec, model, beside=False)
-        mending = Classical(spec, first, self.amount, self._band(spec))
-        if self.told:  # one known fault with a classical repair is better off without the network
-            return mending
-        return Mended(spec, mending, self._network(spec, model, beside=True))
+    def _in_turn(self, spec: Spec, model: ModelFolder) -> Processor:
+        first, last = (installed(names if self.classical else (), IN_ROOM) for names in (self.first, self.last))
+        repair = Classical(spec, first, self.amount, self._band(spec)) if first else _wire(spec)
+        if not (self.told and (first or last)):  # one known fault with a classical repair is better off without it
+            network = self._network(spec, model, beside=bool(first))
+            repair = Mended(spec, repair, network) if first else network
+        for stage in last.values():
+            repair = InRoom(repair, stage, self.amount, self._band(spec), doubting=not self.told)
+        return repair
 
     def _band(self, spec: Spec) -> tuple[float, float] | None:
         """Where things may change, or None for everywhere."""
@@ -149,6 +149,11 @@ class Dehum(NeuralRepair):
     told: ClassVar[tuple[str, ...]] = ("hum",)
 
 
+class Dereverb(NeuralRepair):
+    last: ClassVar[tuple[str, ...]] = ("late-reverb",)
+    told: ClassVar[tuple[str, ...]] = ("room",)
+
+
 class ExtendBandwidth(NeuralRepair):
     highs: ClassVar[Literal["never", "believed", "always"]] = "always"
     told: ClassVar[tuple[str, ...]] = ("band-limit",)
@@ -157,6 +162,10 @@ class ExtendBandwidth(NeuralRepair):
 class RepairDropouts(NeuralRepair):
     first: ClassVar[tuple[str, ...]] = ("raise-dips", "ar-fill")
     told: ClassVar[tuple[str, ...]] = ("dropouts",)
+
+
+def _wire(spec: Spec) -> Processor:
+    return pointwise(spec, lambda block: block)
 
 
 class _Resampled(Processor):

@@ -51,6 +51,11 @@ def fitted(signal: Signal, order: int) -> Signal | None:
     if lags[0] <= 1e-20 * signal.size:
         return None
     lags[0] *= 1 + _FLOOR
+    return predicting(lags)
+
+
+def predicting(lags: Signal) -> Signal:
+    """Coefficients of least excitation for sound of that autocorrelation. Shape (order + 1,), unchanged"""
     coefficients: Signal = np.concatenate([[1.0], -np.linalg.solve(toeplitz(lags[:-1]), lags[1:])])
     return coefficients
 

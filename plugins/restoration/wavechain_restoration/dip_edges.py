@@ -25,7 +25,7 @@ from operator import itemgetter
 import numpy as np
 import numpy.typing as npt
 
-from wavechain_restoration.ar import Signal, autocorrelation, toeplitz
+from wavechain_restoration.ar import Signal, autocorrelation, predicting
 
 Joins = npt.NDArray[np.float64]  # (joins, 3)
 Join = npt.NDArray[np.float64]  # (3,)
@@ -98,7 +98,7 @@ class DipEdge:
 
     def _model(self, level: int) -> Signal:
         noisy = np.concatenate([[self._lags[0] * (1 + _FLOORS[level]) + _TINY], self._lags[1:]])
-        return np.concatenate([[1.0], -np.linalg.solve(toeplitz(noisy[:-1]), noisy[1:])])
+        return predicting(noisy)
 
     def _view(self, level: int) -> _View:
         level %= len(_FLOORS)

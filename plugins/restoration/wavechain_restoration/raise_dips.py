@@ -27,7 +27,7 @@ from pydantic import model_validator
 
 from wavechain import Effect, Processor, Spec, param
 from wavechain.errors import ParameterError
-from wavechain_restoration.ar import Mask, Signal, autocorrelation, toeplitz
+from wavechain_restoration.ar import Mask, Signal, autocorrelation, predicting
 from wavechain_restoration.dip_edges import LEAD, DipEdge, Join
 from wavechain_restoration.in_order import InOrder
 
@@ -231,8 +231,7 @@ class _Colour:
 
     @classmethod
     def of(cls, lags: Signal) -> _Colour:
-        noise = (_COLOUR_FLOOR * lags[0] + _TINY) * np.eye(_COLOUR_ORDER)
-        model = np.concatenate([[1.0], -np.linalg.solve(toeplitz(lags[:-1]) + noise, lags[1:])])
+        model = predicting(np.concatenate([[lags[0] * (1 + _COLOUR_FLOOR) + _TINY], lags[1:]]))
         weights = 2 * autocorrelation(model, _COLOUR_ORDER)
         weights[0] = weights[0] / 2 + _COLOUR_FLOOR
         return cls(lags, weights)

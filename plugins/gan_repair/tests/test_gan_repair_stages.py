@@ -396,11 +396,18 @@ class Listening:
 
 
 def test_what_comes_after_the_end_of_a_short_sound_is_not_asked():
-    before = noisy().waveform[:, :6_000]
+    before = noisy().waveform[:, : int(1.1 * RATE)]
     repairing = repairing_with(Listening(), doubting=True)
     left = run(repairing, before)
     assert np.abs(left).max() < 0.05 * np.abs(before).max()
     assert min(repairing.report["faults"].values()) > 0.99
+
+
+def test_of_a_sound_shorter_than_a_second_the_network_is_not_believed():
+    """A clap is noise, and belongs so. Who says that there is noise gets it taken away."""
+    before = noisy().waveform[:, : int(0.9 * RATE)]
+    np.testing.assert_array_equal(run(repairing_with(Silencing(9), doubting=True), before), before)
+    assert np.abs(run(repairing_with(Silencing(9), doubting=False), before)).max() < 0.05 * np.abs(before).max()
 
 
 def test_a_repair_tells_of_what_the_classical_stages_did():

@@ -43,6 +43,7 @@ MUCH = 1e-3
 SIZES_DB, SIZE_SECONDS = (-30.0, -25.0), 4.0  # below, nothing is changed; above, all; in between a part
 BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
 BELIEF_SECONDS = 1.0
+FEWEST_SECONDS = 1.0  # less is left alone: a clap is noise, and so is a second of rain
 
 
 class _Judged(NamedTuple):
@@ -95,6 +96,7 @@ class Repairing(Processor):
         self._forget, self._forget_size = (
             float(np.exp(-hop_length / float(spec.rate) / seconds)) for seconds in (BELIEF_SECONDS, SIZE_SECONDS)
         )
+        self._fewest = FEWEST_SECONDS * float(spec.rate) / hop_length
         self._belief: float | None = None
         self._powers: NDArray[np.float64] | None = None  # of the sound, and of its change
         self._hearing = Hearing(Ear(n_fft // 2, float(spec.rate) / n_fft), HOPS)
@@ -151,7 +153,8 @@ class Repairing(Processor):
         """How far the door stands open in each column, the same for all channels."""
         worth = [each.worth for each in self._waiting]
         if self._belief is None:
-            self._belief = float(np.concatenate(worth).mean())
+            heard = np.concatenate(worth)
+            self._belief = float(heard.mean()) if heard.size >= self._fewest else -np.inf
         before = _averaged(worth[0], self._belief, self._forget)
         after = _averaged(np.concatenate(worth)[::-1], float(worth[-1].mean()), self._forget)[::-1]
         self._belief = float(before[-1])

@@ -72,18 +72,21 @@ def _export(folder: Path) -> str:
 
 
 class _Onnx:
+    """One channel after the other: the activations of one are 15 MB."""
+
     def __init__(self, model: ModelFolder, channels: int) -> None:
         files = model.path / GRAPH, model.weights
         self._graph = _load_graph(*files, *(file.stat().st_mtime_ns for file in files))
         settings = settings_of(model)
         shape = SIZES[settings.size]
-        self._state = np.zeros((shape["layers"], channels * bands(settings.bins), shape["width"]), np.float32)
-        columns = [channels, 2, HOPS + settings.lookahead, settings.bins]
+        start = np.zeros((shape["layers"], bands(settings.bins), shape["width"]), np.float32)
+        self._states = [start] * channels
+        columns = [1, 2, HOPS + settings.lookahead, settings.bins]
         by_config = {
             "spectra": columns,
             "mended": columns,
-            "hint": [channels, len(FAULTS)],
-            "state": [*self._state.shape],
+            "hint": [1, len(FAULTS)],
+            "state": [*start.shape],
         }
         takes = {given.name: given.shape for given in self._graph.get_inputs()}
         for name, wanted in by_config.items():
@@ -96,9 +99,13 @@ class _Onnx:
                 )
 
     def __call__(self, spectra: Block, mended: Block, hint: Block) -> tuple[Block, Block]:
-        given = {"spectra": spectra, "mended": mended, "hint": hint, "state": self._state}
-        repaired, faults, self._state = self._graph.run(["repaired", "faults", "next"], given)
-        return repaired, faults
+        told = []
+        for channel, state in enumerate(self._states):
+            one = slice(channel, channel + 1)
+            given = {"spectra": spectra[one], "mended": mended[one], "hint": hint[one], "state": state}
+            repaired, faults, self._states[channel] = self._graph.run(["repaired", "faults", "next"], given)
+            told.append((repaired, faults))
+        return np.concatenate([each[0] for each in told]), np.concatenate([each[1] for each in told])
 
 
 @lru_cache(maxsize=4)

@@ -136,7 +136,7 @@ class _Dehum(Window):
         out = None
         for first in range(0, len(window), _TOGETHER):
             some = slice(first, first + _TOGETHER)
-            hum = self._hum(window[some].astype(np.float64))
+            hum = self._hum(window[some])
             if hum is None:
                 continue
             if out is None:
@@ -144,7 +144,7 @@ class _Dehum(Window):
             out[some] = core[some] - np.float32(self._stage.amount) * hum.astype(np.float32)
         return core if out is None else out
 
-    def _hum(self, signals: Signal) -> Signal | None:
+    def _hum(self, signals: Block) -> Signal | None:
         """The hum in the core of *signals*, or None. Shape (channels, left + core + right) -> (channels, core)"""
         sounding = np.flatnonzero(signals.any(axis=0))
         if sounding.size < 6 * self._hop or self._count < 1:
@@ -154,9 +154,9 @@ class _Dehum(Window):
         if np.count_nonzero(inside) < 4:
             return None
         size = 3 * _HOPS * self._low_hop
-        low = np.stack([np.fft.irfft(np.fft.rfft(signal)[: size // 2 + 1], size) for signal in signals])
+        # One channel after the other: each is megabytes.
+        low = np.stack([np.fft.irfft(np.fft.rfft(each.astype(np.float64))[: size // 2 + 1], size) for each in signals])
         low *= self._low_hop / self._hop
-        del signals  # megabytes
         spectra = np.fft.rfft(sliding_window_view(low, 2 * self._low_hop, axis=1)[:, :: self._low_hop] * self._hann)
         spectra *= 2 / self._hann.sum()
         frames = _Frames(spectra, inside, self._hop_hz)

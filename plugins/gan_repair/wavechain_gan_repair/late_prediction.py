@@ -29,7 +29,7 @@ from wavechain.stream import Block
 DELAY, TAPS = 3, 20  # columns of some 12 ms
 FORGET = np.float32(0.85)  # a stretch
 RIDGE = np.float32(0.01)  # of the mean power of the taps
-SOFTEST = np.float32(1e-3)  # of the mean power of a bin: the most that a quiet column weighs
+SOFTEST = np.float32(1e-3)  # of the mean power that a bin had lately: what is softer weighs no more than that
 LOUDEST = np.float32(2)  # than it was, that anything becomes: after a sound that is cut off comes no tail
 TINY = np.float32(1e-12)
 AT_ONCE = 32  # bins
@@ -44,7 +44,7 @@ class LatePrediction:
         self._bins = bins
         self._covariance = np.zeros((channels, bins, TAPS, TAPS), np.complex64)
         self._correlation, self._filter = (np.zeros((channels, bins, TAPS, 1), np.complex64) for _ in range(2))
-        self._loudest = np.zeros((bins, 1), np.float32)  # mean power of a stretch, forgotten with time
+        self._loudest = np.zeros((bins, 1), np.float32)  # mean power of the loudest stretch, forgotten with time
         self._stretches: deque[Block] = deque()  # the one before the next, the next, and those after it
         self._learnt = 0  # how many, from the next on, were learnt from
         self._missed = 0  # how many were not, since then

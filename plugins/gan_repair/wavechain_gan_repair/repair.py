@@ -83,7 +83,7 @@ class NeuralRepair(Model):
     def _in_turn(self, spec: Spec, model: ModelFolder) -> Processor:
         first, last = (installed(names if self.classical else (), IN_ROOM) for names in (self.first, self.last))
         repair = Classical(spec, first, self.amount, self._band(spec)) if first else _wire(spec)
-        if not (self.told and (first or last)):  # one known fault with a classical repair is better off without it
+        if not (self.told and (first or last)):  # a known fault with a classical repair needs no network
             network = self._network(spec, model, beside=bool(first))
             repair = Mended(spec, repair, network) if first else network
         for stage in last.values():

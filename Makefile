@@ -28,7 +28,7 @@ demo: $(VENV)/.ready-to-run
 	$(BIN)/wavechain demo
 
 test: $(VENV)/.ready-to-develop
-	$(RUN) pytest
+	$(RUN) pytest -n auto --maxprocesses 8 --dist loadscope
 
 slow: $(VENV)/.ready-to-develop
 	$(RUN) pytest -m slow

@@ -140,3 +140,26 @@ class TestQuieter(EffectContract):
     assert "test_of_its_own" not in done.stdout
     assert done.returncode == 1
     assert Path(tmp_path / "quiet_stage.py").exists()
+
+
+def test_exceptions_are_listed_when_tests_are_spread_over_processes(tmp_path):
+    pytest.importorskip("xdist")
+    (tmp_path / "conftest.py").write_text(
+        "from wavechain.testing.summary import pytest_testnodedown\n", encoding="utf-8"
+    )
+    (tmp_path / "test_noting.py").write_text(
+        "from wavechain.testing.summary import note_exception\n"
+        "def test_noting(request):\n"
+        "    note_exception(request.config, 'TestIt', 'pickles', 'It cannot.')\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": ""},
+    )
+    assert "TestIt: pickles: It cannot." in done.stdout
+    assert "1 passed" in done.stdout

@@ -190,7 +190,8 @@ def test_a_model_that_is_not_there_is_one_line(wavechain, tmp_path):
     assert wavechain("models", "show", "repiar").code == 3
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     assert "its format is None" in wavechain("models", "card", tmp_path).err
-    assert "its format is None" in wavechain("models", "list", tmp_path).out
+    listed = wavechain("models", "list", tmp_path).out
+    assert "its format is None" in " ".join(listed.split())  # a long path leaves the column little room
 
 
 # Killed, as by the power or the system, and gone on.

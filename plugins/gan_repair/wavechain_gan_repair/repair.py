@@ -52,7 +52,7 @@ class NeuralRepair(Model):
     backend: Backend = param("auto", help="What runs the network: onnx, torch, or whichever is installed.")
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"process"})
-    cost: ClassVar[float] = 60.0
+    cost: ClassVar[float] = 120.0
     told: ClassVar[tuple[str, ...]] = ()
     first: ClassVar[tuple[str, ...]] = ()
     last: ClassVar[tuple[str, ...]] = ()
@@ -124,6 +124,8 @@ class NeuralRepair(Model):
 
 class Repair(NeuralRepair):
     """All faults at once, blind."""
+
+    cost: ClassVar[float] = 400.0
 
     highs: ClassVar[Literal["never", "believed", "always"]] = "believed"
     first: ClassVar[tuple[str, ...]] = tuple(MENDS)

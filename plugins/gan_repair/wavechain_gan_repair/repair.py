@@ -28,8 +28,11 @@ from wavechain_gan_repair.in_room import InRoom
 from wavechain_gan_repair.network_session import Backend, hint_for, open_session, settings_of
 
 NATIVE = {44_100, 48_000}  # one network serves both
-# Less than `late-reverb` does by itself: most of the tail is gone before.
-IN_ROOM = {"late-reverb": {"decay_seconds": 0.5, "reduction_db": 6.0}}
+SETTINGS = {
+    "ar-declick": {"passes": 2},
+    # Less than it does by itself: most of the tail is gone before.
+    "late-reverb": {"decay_seconds": 0.5, "reduction_db": 6.0},
+}
 
 
 class NeuralRepair(Model):
@@ -81,7 +84,7 @@ class NeuralRepair(Model):
         return Removed(repair) if self.output == "removed" else repair
 
     def _in_turn(self, spec: Spec, model: ModelFolder) -> Processor:
-        first, last = (installed(names if self.classical else (), IN_ROOM) for names in (self.first, self.last))
+        first, last = (installed(names if self.classical else (), SETTINGS) for names in (self.first, self.last))
         repair = Classical(spec, first, self.amount, self._band(spec)) if first else _wire(spec)
         if not (self.told and (first or last)):  # a known fault with a classical repair needs no network
             network = self._network(spec, model, beside=bool(first))

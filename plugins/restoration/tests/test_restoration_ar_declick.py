@@ -94,6 +94,38 @@ def test_a_loud_click_does_not_hide_a_quieter_one_beside_it():
     assert error_db(clean, ArDeclick()(Audio.of(damaged, 44_100))) < -30
 
 
+@pytest.mark.parametrize("size", [12, 27, 60])
+def test_flat_pulses_far_above_the_sound_are_taken_out(size):
+    """Within them all is as the model expects; only their edges are not."""
+    clean = guitar()
+    damaged = clean.waveform.copy()
+    for at in range(20_000, clean.frames - 5000, 20_000):
+        damaged[0, at : at + size] -= 20 * float(clean.waveform[0].std())
+    assert error_db(clean, ArDeclick()(Audio.of(damaged, 44_100))) < -25
+
+
+def test_of_two_flat_pulses_close_together_neither_hides_the_other():
+    clean = guitar()
+    damaged = clean.waveform.copy()
+    loud = float(clean.waveform[0].std())
+    for at in range(20_000, clean.frames - 5000, 20_000):
+        damaged[0, at : at + 21] += 30 * loud
+        damaged[0, at + 56 : at + 91] += 15 * loud
+    assert error_db(clean, ArDeclick()(Audio.of(damaged, 44_100))) < -30
+
+
+def test_a_second_pass_finds_what_the_first_had_hidden():
+    clean = guitar()
+    damaged, _ = clicked(clean, 80)
+    once, twice = (error_db(clean, ArDeclick(passes=count)(damaged)) for count in (1, 2))
+    assert twice < once - 1
+
+
+def test_a_second_pass_finds_nothing_new_where_there_are_no_clicks():
+    clean = guitar()
+    assert np.array_equal(ArDeclick(passes=3)(clean).waveform, ArDeclick()(clean).waveform)
+
+
 def test_most_pulses_that_come_again_and_again_stay():
     """As those of a synthesiser or a voice: short, far above the noise between them, and all alike."""
     sound = 0.003 * np.random.default_rng(4).standard_normal(88_200).astype(np.float32)

@@ -8,7 +8,8 @@ looked at with all others out of the way; what lies between two is sound, if set
 click is taken out only if putting the expected sound in its place explains most of the excitation in and after it: the
 attack of a note goes on to ring, and is left. So, as a rule, is what lasts more than an instant and is not loud, like
 the corners of clipped peaks, and what comes again and again about as loud, like the edges of a synthesiser's waves.
-What is set in is the sound of least excitation.
+What is set in is the sound of least excitation. Of a click with a flat top only the edges look like clicks: it is found
+by towering over its surroundings.
 
 Source       A. J. E. M. Janssen, R. N. J. Veldhuis, L. B. Vries, IEEE Trans. ASSP 34, 1986; matched filter:
              S. V. Vaseghi, P. J. W. Rayner, "Detection and suppression of impulsive noise in speech communication
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from wavechain import Effect, Processor, Spec, param
 from wavechain_restoration.ar import Mask, Signal, autocorrelation, excitation, fitted, interpolated, toeplitz
@@ -44,7 +46,8 @@ _INSTANT = 4  # frames
 _LONG = 2.4  # times as loud again, the longest must be; shorter ones in proportion
 _OFTEN = 5  # suspects about as loud; from more on, a click must stand out a quarter as many times as far
 _ABOUT_AS_LOUD = 0.3  # share of the peak of a click
-_LOUDER = 1.5  # a repair that rises this far above all that is around it is none
+_LOUDER = 1.5  # a repair that rises this far above all that is around it is none,
+_QUIETER = 0.25  # unless it stays below this share of what it replaces
 _WORTH = 30.0  # times the error to be expected of the interpolation, that a repair must put right
 _WORTH_LOUD = 10.0  # the same, of a click that stands out
 _AROUND_SECONDS = 0.02
@@ -53,6 +56,9 @@ _ISOLATED = 2.5  # times the largest excitation on either side, that of a click 
 _ALIKE = 3.5  # times the excitation on one side, that on the other is at most: clicks come amid one sound
 _ALIKE_ISOLATED = 0.7  # the same, as a share of how far the click is above either
 _CROWDED = 0.25  # share of suspects about as loud on one side, from which on they are the sound
+_TOWERS = 4.0  # times all that is beside it, as `_towering` says
+_ABOVE = 1.25  # the same, of the frames of what towers
+_STRETCH, _APART, _BESIDE = 32, 4, 20  # frames; stretches between the two; stretches beside, the pulses of a voice too
 _FLOOR = 2.0**-17  # half a step of 16 bits: nothing below is a click
 
 
@@ -65,6 +71,9 @@ class ArDeclick(Effect):
         5.0, ge=0, le=10, help="More finds quieter clicks, and takes more of the music for clicks: 1 is 1 dB."
     )
     longest_ms: float = param(2.0, unit="ms", ge=0.02, le=10, help="What lasts longer is no click, and stays.")
+    passes: int = param(
+        1, ge=1, le=4, help="How often clicks are looked for where some were found: each hides others near it."
+    )
 
     def open(self, spec: Spec) -> Processor:
         return _Declick(spec, self)
@@ -93,6 +102,7 @@ class _Declick(InOrder):
     def __init__(self, spec: Spec, stage: ArDeclick) -> None:
         core = 1 << max(9, round(math.log2(0.046 * spec.sample_rate)))
         super().__init__(spec, core // 2, core, core // 2)
+        self._passes = stage.passes
         self._longest = max(1, round(stage.longest_ms * spec.sample_rate / 1000))
         # In standard deviations of the undisturbed excitation, estimated from its median.
         self._threshold = 12.0 * 10 ** ((5.0 - stage.sensitivity) / 20)
@@ -104,10 +114,20 @@ class _Declick(InOrder):
 
     def mend(self, window: Signal, channel: int, frames: int) -> Mask | None:
         self._frames += frames if channel == 0 else 0
+        changed = np.zeros(window.size, bool)
+        for _ in range(self._passes):
+            mended = self._mended(window, frames)
+            if not mended.any():
+                break
+            changed |= mended
+        return changed
+
+    def _mended(self, window: Signal, frames: int) -> Mask:
+        """Where clicks were taken out of *window*, which is edited."""
+        changed = np.zeros(window.size, bool)
         searched = self._searched(window)
         if searched is None:
-            return None
-        changed = np.zeros(window.size, bool)
+            return changed
         for start, end in runs(searched.found):
             if self.left <= start < self.left + frames and end - start <= self._longest:
                 repaired = self._settled(searched, (start, end))
@@ -137,12 +157,18 @@ class _Declick(InOrder):
         # The first rounds, with models that the clicks had spoilt, marked too much, and too little of long ones.
         found = self._confirmed(window, clean, found, model)
         clean = interpolated(window, found, model)
+        if (towering := _towering(clean)).any():
+            found |= towering
+            refitted = fitted(np.where(found, 0.0, clean), _REPAIR_ORDER)
+            model = model if refitted is None else refitted
+            clean = interpolated(window, found, model)
         more = self._suspects(clean, model) & ~found
         if more.any():
             found = joined(found | more, _JOIN)
         long = [run for run in runs(found) if run[1] - run[0] > self._longest]
         for start, end in long:
-            found[start:end] = False
+            clean[start:end] = window[start:end]
+            found[start:end] = _towering(clean)[start:end]
         if more.any() or long:
             clean = interpolated(window, found, model)
         error, removed = np.abs(excitation(clean, model)), np.abs(window - clean)
@@ -236,7 +262,7 @@ class _Declick(InOrder):
             repaired = interpolated(around, unknown, model)
             # Where suspects are many, what was expected in their places may itself be far too loud.
             loudest = min(np.abs(around[~unknown]).max(), np.abs(window[near]).max())
-            if np.abs(repaired[inner]).max() > _LOUDER * loudest:
+            if np.abs(repaired[inner]).max() > max(_LOUDER * loudest, _QUIETER * np.abs(around[inner]).max()):
                 return None
             before, after = (np.convolve(each, model, "valid") for each in (around, repaired))
             if not self._isolated(searched, start, end, float(np.abs(before).max())):
@@ -275,6 +301,26 @@ class _Declick(InOrder):
             return {"left_alone": "no clicks were found"}
         minutes = self._frames / self.spec.sample_rate / 60
         return {"clicks": self._clicks, "clicks_per_minute": round(self._clicks / minutes, 1)}
+
+
+def _towering(signal: Signal) -> Mask:
+    """What is far louder than all beside it, on both sides, and as short as a click.
+
+    Of a click with a flat top, which is as predictable as any sound, only the edges are found otherwise.
+    """
+    peaks = np.abs(signal).reshape(-1, _STRETCH).max(axis=1)
+    # Beyond the window nothing is known, so nothing towers at its ends.
+    beside = sliding_window_view(np.pad(peaks, _APART + _BESIDE, constant_values=np.inf), _BESIDE)
+    loudest = beside.max(axis=1)
+    around = np.maximum(loudest[: peaks.size], loudest[-peaks.size :])
+    found = np.zeros(signal.size, bool)
+    for stretch in np.flatnonzero(peaks > np.maximum(_TOWERS * around, _FLOOR)):
+        start = max(stretch - _APART, 0) * _STRETCH
+        near = np.abs(signal[start : (stretch + _APART + 1) * _STRETCH])
+        for first, last in runs(near > _ABOVE * around[stretch]):
+            if near[first:last].max() >= peaks[stretch]:
+                found[start + first : start + last] = True
+    return found
 
 
 def _statistics(signal: Signal, model: Signal) -> tuple[Signal, Signal]:

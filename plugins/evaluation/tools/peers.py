@@ -50,6 +50,11 @@ def _filter(expression: str, program: str = "{ffmpeg}") -> str:
     return f"{program} -v error -i {{input}} -af {expression} -c:a pcm_f32le {{output}}"
 
 
+def _notches(mains: tuple[int, ...], lines: int) -> str:
+    """SoX effects that take out multiples of the mains: what is done by hand where hum is heard."""
+    return " ".join(f"bandreject {hz * line} 2h" for line in range(1, lines + 1) for hz in mains)
+
+
 def _adapted(name: str, knob: str = "") -> str:
     return f"{{python}} {{adapters}} {name} {{input_folder}} {{output_folder}} {knob}".strip()
 
@@ -93,6 +98,14 @@ PEERS = (
         ("numpy",),
         "add-noise",
         ("0.02", "0.05", "0.1", "0.2"),
+    ),
+    Peer(
+        "sox-notches",
+        "sox {input} -e floating-point -b 32 {output} {knob}",
+        "clean,hum,mixed",
+        (),
+        "hum",
+        tuple(_notches(mains, lines) for mains in ((50,), (60,), (50, 60)) for lines in (1, 4)),
     ),
     Peer(
         "noisereduce",

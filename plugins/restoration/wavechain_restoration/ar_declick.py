@@ -33,7 +33,7 @@ from wavechain_restoration.in_order import InOrder
 from wavechain_restoration.runs import joined, runs
 
 _SEARCH_ORDER = 32
-_REPAIR_ORDER = 64
+_REPAIR_ORDER, _FRAMES_TO_FIT = 128, 10  # at most, and of a step so many frames for each
 _ROUNDS = 3
 _NEARBY = 0.5  # share of the loudest nearby that a click must reach to be found in the same round
 _INSIDE = 0.5  # threshold for the frames of a click, as a share of that for finding one
@@ -102,6 +102,7 @@ class _Declick(InOrder):
     def __init__(self, spec: Spec, stage: ArDeclick) -> None:
         core = 1 << max(9, round(math.log2(0.046 * spec.sample_rate)))
         super().__init__(spec, core // 2, core, core // 2)
+        self._order = min(_REPAIR_ORDER, core // _FRAMES_TO_FIT)
         self._passes = stage.passes
         self._longest = max(1, round(stage.longest_ms * spec.sample_rate / 1000))
         # In standard deviations of the undisturbed excitation, estimated from its median.
@@ -151,7 +152,7 @@ class _Declick(InOrder):
                 break
             found = joined(found | new, _JOIN)
             clean = interpolated(window, found, model)
-        model = fitted(clean, _REPAIR_ORDER) if found.any() else None
+        model = fitted(clean, self._order) if found.any() else None
         if model is None:
             return None
         # The first rounds, with models that the clicks had spoilt, marked too much, and too little of long ones.
@@ -159,7 +160,7 @@ class _Declick(InOrder):
         clean = interpolated(window, found, model)
         if (towering := _towering(clean)).any():
             found |= towering
-            refitted = fitted(np.where(found, 0.0, clean), _REPAIR_ORDER)
+            refitted = fitted(np.where(found, 0.0, clean), self._order)
             model = model if refitted is None else refitted
             clean = interpolated(window, found, model)
         more = self._suspects(clean, model) & ~found

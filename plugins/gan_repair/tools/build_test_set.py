@@ -57,8 +57,8 @@ DEV_ITEMS = {"speech": 20, "music": 20, "noise": 8}
 # voice and other places of the music; the few sentences there are stand in both.
 TAKEN_BEFORE = 2
 
-# package, which files, which voice is heard. gcin-voice's other voice (3.ogg) is noisy; of klettres-data the Tswana runs
-# over full scale, and the English voice has ticks, multiples of 2048 frames apart.
+# package, which files, which voice is heard. gcin-voice's other voice (3.ogg) is noisy; klettres-data's Tswana runs over
+# full scale, its English voice has ticks, multiples of 2048 frames apart.
 SENTENCES = "unknown-horizons"
 VOICES = [
     (SENTENCES, r"/audio/voice/(\w+)/"),

@@ -57,8 +57,8 @@ DEV_ITEMS = {"speech": 20, "music": 20, "noise": 8}
 # voice and other places of the music; the few sentences there are stand in both.
 TAKEN_BEFORE = 2
 
-# package, which files, which voice is heard. Left out: gcin-voice's other voice (3.ogg), which is noisy; of klettres-data
-# Tswana, which runs over full scale, and English, which has ticks, multiples of 2048 frames apart.
+# package, which files, which voice is heard. Left out: the other voice of gcin-voice (3.ogg), which is noisy; of
+# klettres-data Tswana, which runs over full scale, and English, which has ticks, multiples of 2048 frames apart.
 SENTENCES = "unknown-horizons"
 VOICES = [
     (SENTENCES, r"/audio/voice/(\w+)/"),

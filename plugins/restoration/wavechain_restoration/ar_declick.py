@@ -315,7 +315,7 @@ def _towering(signal: Signal) -> Mask:
     loudest = beside.max(axis=1)
     around = np.maximum(loudest[: peaks.size], loudest[-peaks.size :])
     found = np.zeros(signal.size, bool)
-    for stretch in np.flatnonzero(peaks > np.maximum(_TOWERS * around, _FLOOR)):
+    for stretch in np.flatnonzero(peaks > np.maximum(_TOWERS * around, _FLOOR)).tolist():
         start = max(stretch - _APART, 0) * _STRETCH
         near = np.abs(signal[start : (stretch + _APART + 1) * _STRETCH])
         for first, last in runs(near > _ABOVE * around[stretch]):

@@ -28,9 +28,10 @@ from wavechain_gan_repair.in_room import InRoom
 from wavechain_gan_repair.network_session import Backend, hint_for, open_session, settings_of
 
 NATIVE = {44_100, 48_000}  # one network serves both
+# What the classical stages do differently here than by themselves.
 SETTINGS: dict[str, dict[str, Any]] = {
     "ar-declick": {"passes": 2},
-    # Less than it does by itself: most of the tail is gone before.
+    # Less: most of the tail is gone before.
     "late-reverb": {"decay_seconds": 0.5, "reduction_db": 6.0},
 }
 

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from wavechain import Audio
+from wavechain import Audio, Chain
 from wavechain.errors import MissingDependencyError, ParameterError, SpecMismatchError, UnreadableError
 from wavechain.models import find_model
 from wavechain.stream import Spec
@@ -423,6 +423,18 @@ def test_a_repair_tells_of_what_the_classical_stages_did():
             assert changed == (waveform is clicked)
             assert ("left_alone" in processor.report) != changed
             assert ("mended_db" in processor.report) == changed
+
+
+def test_clicks_are_looked_for_twice():
+    """Where they are dense, one hides another."""
+    random = np.random.default_rng(0)
+    clicked = music(sample_rate=RATE, channels=1, seconds=2).waveform.copy()
+    at = random.integers(2_000, clicked.shape[1] - 2_000, 400)
+    clicked[0, at] += random.choice([-0.5, 0.5], at.size).astype(np.float32)
+    damaged = Audio.of(clicked, RATE)
+    once, twice = (Chain.of(f"ar-declick:passes={passes}")(damaged).waveform for passes in (1, 2))
+    assert not np.array_equal(once, twice)
+    np.testing.assert_array_equal(Declick()(damaged).waveform, twice)
 
 
 def test_the_warning_of_a_classical_stage_is_a_warning_of_the_repair():

@@ -196,6 +196,20 @@ def test_no_training_package_can_be_tested_on(tmp_path):
     assert named <= build_corpus.TEST_PACKAGES
 
 
+def test_the_second_edition_has_none_of_the_joined_recordings_of_the_first(monkeypatch, tmp_path):
+    source = debian_packages.PackagedFile
+    there = {"gcin-voice": "/x/5.ogg", "klettres-data": "/klettres/en/a.ogg"}
+    monkeypatch.setattr(
+        build_test_set,
+        "usable",
+        lambda package, work: [source(package, there[package], tmp_path, "CC0")] if package in there else [],
+    )
+    monkeypatch.setattr(
+        build_test_set, "voice_items", lambda voice, sources, work: iter([(voice, n) for n in range(4)])
+    )
+    assert list(build_test_set.speech_items(tmp_path)) == [("gcin-voice/5", 2), ("gcin-voice/5", 3)]
+
+
 @pytest.mark.parametrize(
     ("package", "path", "kind"),
     [

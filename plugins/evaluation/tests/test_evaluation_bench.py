@@ -31,7 +31,7 @@ from wavechain_evaluation.faults import (
 from wavechain_evaluation.results import Asked, compared, results
 from wavechain_evaluation.rows import CommandTimeoutError, chain_row, command_row, restore, unprocessed
 from wavechain_evaluation.statistics import median_interval
-from wavechain_evaluation.tables import markdown, notes
+from wavechain_evaluation.tables import markdown, notes, tables
 from wavechain_evaluation.work import Outcome, Plan
 
 RATE = 22_050
@@ -121,6 +121,21 @@ def test_a_row_that_leaves_silence_where_it_is_hard_is_not_the_best():
     assert "| silencing | 0.10 (1 of 2) |" in markdown(found)
     alone = "loudness-change on those 1 items of silencing alone: unprocessed 1.00, whole 0.50, silencing 0.10"
     assert f"\n{alone}\n" in markdown(found)
+
+
+def test_rows_are_compared_with_the_first_recording_by_recording():
+    def outcomes(row, scores):
+        return [Outcome(row, "clip", name, {"lsd": score}) for name, score in zip("abcd", scores, strict=True)]
+
+    items = [Item(name, Path(name), "any") for name in "abcd"]
+    rows = [unprocessed(), chain_row("first=gain"), chain_row("other=polarity")]
+    scores = (9.0, 9.0, 9.0, 9.0), (1.0, 2.0, 3.0, 4.0), (0.9, 2.001, 3.1, None)
+    asked = Asked(items, ["clip"], rows, ["lsd"], 0, {})
+    found = results(asked, [one for row, told in enumerate(scores) for one in outcomes(row, told)], {})
+    found["faults"]["clip"]["main"] = ["lsd"]  # lower is better
+    (table,) = tables(found)
+    assert [row[table.columns.index("beside first>")] for row in table.rows] == ["0 : 4", "", "1 : 1"]
+    assert not any(column.startswith("beside") for table in tables(found, "speech") for column in table.columns)
 
 
 @pytest.mark.parametrize("lag", [-441, 0, 7, 2000])

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from wavechain_evaluation.rows import UNPROCESSED
+
 _STANDING = {"best": "best", "tied": "=", "behind": "", "incomplete": "-"}
+_ALIKE = 0.005  # what two figures may be apart and still be printed alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,17 @@ def tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]:
         rows = told["groups"].get(group, {"rows": {}})["rows"]
         for metric in told["main"]:
             scored = [name for name in _names(found) if metric in rows.get(name, {})]
-            columns = ("row", f"{_head(found, metric)}>", "[95 %]", "gain>", "[95 %]", "", "CPU s/min>")
-            lines = tuple(_main_line(found, fault, name, rows[name][metric]) for name in scored)
+            columns = ["row", f"{_head(found, metric)}>", "[95 %]", "gain>", "[95 %]", "", "CPU s/min>"]
+            lines = [_main_line(found, fault, name, rows[name][metric]) for name in scored]
+            first = next((name for name in scored if name != UNPROCESSED), None)
+            if first is not None and len(scored) > 1:
+                columns.insert(-1, f"beside {first}>")
+                duels = [_duel(_scores(found, fault, group), name, first, metric, found) for name in scored]
+                lines = [(*line[:-1], duel, line[-1]) for line, duel in zip(lines, duels, strict=True)]
             if lines:
                 title = _title(fault, group, told["groups"][group]["items"])
                 below = (*_late(told, group), *_on_the_same(found, fault, group, metric))
-                yield Table(fault, title, columns, lines, below)
+                yield Table(fault, title, tuple(columns), tuple(lines), below)
 
 
 def wide_tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]:
@@ -102,7 +110,7 @@ def _late(told: Mapping[str, Any], group: str) -> tuple[str, ...]:
 def _on_the_same(found: Mapping[str, Any], fault: str, group: str, metric: str) -> Iterator[str]:
     """Beside a row that some recordings are missing of, what the other rows reach on those that it has."""
     rows = found["faults"][fault]["groups"][group]["rows"]
-    scores = [item["scores"] for item in found["items"] if item["fault"] == fault and group in ("all", item["content"])]
+    scores = _scores(found, fault, group)
     for name in _names(found):
         told = rows.get(name, {}).get(metric)
         if told is None or told["n"] == told["of"]:
@@ -113,6 +121,21 @@ def _on_the_same(found: Mapping[str, Any], fault: str, group: str, metric: str) 
         }
         listed = ", ".join(f"{row} {median(got):.2f}" for row, got in reached.items() if len(got) == len(same))
         yield f"{metric} on those {len(same)} items of {name} alone: {listed}"
+
+
+def _duel(scores: Sequence[Mapping[str, Any]], name: str, first: str, metric: str, found: Mapping[str, Any]) -> str:
+    """On how many recordings the row *name* did better than the *first*, and on how many worse."""
+    if name == first:
+        return ""
+    sign = 1 if found["metrics"][metric]["higher_is_better"] else -1
+    pairs = [(_score(each, name, metric), _score(each, first, metric)) for each in scores]
+    ahead = [sign * (mine - other) for mine, other in pairs if mine is not None and other is not None]
+    return f"{sum(by > _ALIKE for by in ahead)} : {sum(by < -_ALIKE for by in ahead)}"
+
+
+def _scores(found: Mapping[str, Any], fault: str, group: str) -> list[Mapping[str, Any]]:
+    """Of each recording, what every row reached."""
+    return [item["scores"] for item in found["items"] if item["fault"] == fault and group in ("all", item["content"])]
 
 
 def _score(scores: Mapping[str, Mapping[str, float | None]], row: str, metric: str) -> float | None:

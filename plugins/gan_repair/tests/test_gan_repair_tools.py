@@ -546,3 +546,67 @@ def test_a_string_is_in_tune_and_dies_away(synths):
     spectrum = np.abs(np.fft.rfft(tone * np.hanning(RATE)))
     assert np.argmax(spectrum[150:300]) + 150 == pytest.approx(220, abs=2)
     assert np.std(tone[:4_410]) > 3 * np.std(tone[-8_820:-4_410])
+
+
+# Percussion
+
+
+def test_a_loop_of_percussion_is_the_same_again_and_never_clips():
+    drums = importlib.import_module("render_drums")
+    sounds = [
+        hiss(0.2, seed=seed)[0] * np.exp(-np.arange(round(0.2 * RATE)) / 2_000).astype(np.float32) for seed in range(5)
+    ]
+    for seed in range(6):
+        loop = drums.drummed(sounds, np.random.default_rng(seed))
+        np.testing.assert_array_equal(loop, drums.drummed(sounds, np.random.default_rng(seed)))
+        assert loop.shape == (8 * RATE,)
+        assert -13 < 20 * np.log10(np.abs(loop).max()) < -0.9
+
+
+# The door
+
+
+@pytest.fixture
+def fit_door():
+    pytest.importorskip("torch")
+    return importlib.import_module("fit_door")
+
+
+def test_what_is_drawn_to_fit_the_door_is_the_same_again_and_of_every_package(fit_door, tmp_path):
+    for name in ("many-1-00", "many-1-01", "many-2-00", "few-1-00"):
+        soundfile.write(tmp_path / f"{name}.flac", hiss()[0], RATE)
+    drawn = list(fit_door.examples([f"{tmp_path}=60"]))
+    assert drawn == list(fit_door.examples([f"{tmp_path}=60"]))
+    assert {example.package for example in drawn} == {"many", "few"}
+    assert [example.faults for example in drawn[: len(fit_door.WORSENED)]] == fit_door.WORSENED
+
+
+def places_of(fit_door, kinds):
+    """One trait that says it all: where it is 1 the change takes noise away, where it is -1 it spoils what is clean."""
+    random = np.random.default_rng(0)
+    heard = []
+    for kind in kinds:
+        count = int(random.integers(3, 6))
+        traits = np.concatenate([np.full((count, 1), kind), random.normal(size=(count, 3))], axis=1)
+        error = 1.0 if kind > 0 else 0.0
+        errors = np.tile([error, error, 1.0, 100.0], (count, 1))
+        heard.append(fit_door.Heard(traits.astype(np.float32), errors))
+    about = [fit_door.Example(Path(f"package{at % 3}-0-{at}.flac"), (), at) for at in range(len(kinds))]
+    return fit_door.Places.of(heard, about)
+
+
+def test_the_error_that_is_left_is_that_of_the_share(fit_door):
+    places = places_of(fit_door, [1, -1])
+    shut, half, wide = (places.left_db(np.full(places.there.shape, share)) for share in (0.0, 0.5, 1.0))
+    np.testing.assert_allclose(shut, 0, atol=1e-9)
+    assert half[0] == pytest.approx(10 * np.log10((0.25 + 0.01) / 1.01))
+    assert wide == pytest.approx([10 * np.log10(0.01 / 1.01), 10 * np.log10((1 + 0.01) / 0.01)])
+
+
+def test_the_door_learns_what_there_is_to_learn(fit_door, monkeypatch):
+    monkeypatch.setattr(fit_door, "STEPS", 400)
+    places = places_of(fit_door, [1, -1] * 20)
+    weights = fit_door.fit(places, 2)
+    shares = fit_door.sigmoid(fit_door.ear.perceive(places.traits, weights, fit_door.door.WITHIN)[..., 0])
+    noisy = np.arange(40) % 2 == 0
+    assert shares[noisy][places.there[noisy]].min() > 2 * shares[~noisy][places.there[~noisy]].max()

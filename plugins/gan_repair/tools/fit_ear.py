@@ -198,10 +198,17 @@ def fit(about: list[Example], x: NDArray[np.float64], rounds: int) -> dict[str, 
             loss.backward()
             optimiser.step()
         networks.append((enter, leave))
-    weights = {"mean": mean, "scale": scale}
+    return packed(networks, mean, scale)
+
+
+def packed(
+    networks: list[tuple[torch.nn.Linear, torch.nn.Linear]], mean: NDArray[Any], scale: NDArray[Any]
+) -> dict[str, NDArray[np.float64]]:
+    """Networks of one hidden layer side by side, as `ear.perceive` takes them."""
+    weights = {"mean": mean.astype(float), "scale": scale.astype(float)}
     for name, layers, share in (
         ("enter", [each for each, _ in networks], 1),
-        ("leave", [e for _, e in networks], rounds),
+        ("leave", [each for _, each in networks], len(networks)),
     ):
         matrices = [layer.weight.detach().numpy().T.astype(float) / share for layer in layers]
         biases = [layer.bias.detach().numpy().astype(float) / share for layer in layers]

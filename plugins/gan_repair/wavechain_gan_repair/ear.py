@@ -15,7 +15,6 @@ degradations.
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
@@ -26,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wavechain.stream import Block
+from wavechain_gan_repair.around import Around
 
 BANDS, LOWEST_HZ, HIGHEST_HZ = 24, 150.0, 10_000.0
 COLUMN_SECONDS = 512 / 44_100
@@ -66,7 +66,7 @@ class Ear:
         """Where there is too little to tell, it may be a voice or not, and is in no room."""
         if levels.shape[1] < FEWEST or levels.shape[0] < 2:
             return Chances(0.5, 0.0)
-        logits = perceive(traits(levels), _weights())
+        logits = perceive(traits(levels), weights("ear"))
         return Chances(*(float(chance) for chance in 1 / (1 + np.exp(-logits))))
 
 
@@ -78,38 +78,29 @@ class Hearing:
 
     def __init__(self, ear: Ear, hops: int) -> None:
         self._ear, self._hops = ear, hops
-        self._levels: deque[Levels] = deque()  # of the stretches around the one that is next, the latest at the end
-        self._before = self._waiting = self._told = 0  # how many came before it, it and those after, how many were told
+        self._around: Around[Levels] = Around(BEFORE // hops, AFTER // hops)
         self._heard = Chances(0.0, 0.0)
-        self._sum = np.zeros(len(self._heard))
+        self._sum, self._told = np.zeros(len(self._heard)), 0
 
     def push(self, stretch: Block, inside: int) -> Iterator[Chances]:
         """Takes one in, of which *inside* hops belong to the stream; one is told, or none yet."""
-        self._levels.append(self._ear.levels(stretch)[:, :inside])
-        self._waiting += 1
-        if self._waiting * self._hops > AFTER:
-            yield self._next()
+        return map(self._hear, self._around.push(self._ear.levels(stretch)[:, :inside]))
 
     def rest(self) -> Iterator[Chances]:
         """Those that still wait."""
-        while self._waiting:
-            yield self._next()
+        return map(self._hear, self._around.rest())
 
     @property
     def mean(self) -> Chances | None:
         """Of all that was told, if anything was."""
         return Chances(*(float(each) for each in self._sum / self._told)) if self._told else None
 
-    def _next(self) -> Chances:
-        if self._told * self._hops % EVERY == 0:
-            self._heard = self._ear.chances(np.concatenate(self._levels, axis=1))
+    def _hear(self, heard: tuple[int, list[Levels], int]) -> Chances:
+        told, around, _ = heard
+        if told * self._hops % EVERY == 0:
+            self._heard = self._ear.chances(np.concatenate(around, axis=1))
         self._told += 1
         self._sum += self._heard
-        self._waiting -= 1
-        self._before += 1
-        if self._before * self._hops > BEFORE:
-            self._before -= 1
-            self._levels.popleft()
         return self._heard
 
 
@@ -138,17 +129,22 @@ def _sways(whole: NDArray[np.float64]) -> list[float]:
     return [float(power[(hz > low) & (hz <= high)].sum() / all_of_it) for low, high in pairwise(SWAYS_HZ)]
 
 
-def perceive(traits: NDArray[np.float64], weights: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Logits of `Chances`: perceptrons of one hidden layer, side by side, and their mean.
+def perceive(
+    traits: NDArray[np.float64], weights: dict[str, NDArray[np.float64]], within: float = np.inf
+) -> NDArray[np.float64]:
+    """What perceptrons of one hidden layer, side by side, say in the mean: logits.
 
-    Shape   (..., traits) -> (..., 2)
+    within  of their spread, that traits count for at most
+    Shape   (..., traits) -> (..., logits)
     """
-    hidden = (traits - weights["mean"]) / weights["scale"] @ weights["enter"] + weights["enter_bias"]
+    scaled = np.clip((traits - weights["mean"]) / weights["scale"], -within, within)
+    hidden = scaled @ weights["enter"] + weights["enter_bias"]
     logits: NDArray[np.float64] = hidden / (1 + np.exp(-hidden)) @ weights["leave"] + weights["leave_bias"]
     return logits
 
 
 @cache
-def _weights() -> dict[str, NDArray[np.float64]]:
-    text = resources.files(__package__).joinpath("ear.json").read_text(encoding="utf-8")
-    return {name: np.array(values) for name, values in json.loads(text).items()}
+def weights(name: str) -> dict[str, NDArray[np.float64]]:
+    """Of `perceive`, from a file of this package."""
+    text = resources.files(__package__).joinpath(f"{name}.json").read_text(encoding="utf-8")
+    return {key: np.array(values) for key, values in json.loads(text).items()}

@@ -8,10 +8,11 @@ the windows leak into it.
              after; below the lower of two bounds nothing is changed, above the upper everything, in between a part. The
              mean of the first seconds counts as what was before them: at its start the network knows little. Who names
              the fault does not ask for it (`doubting`): then all is changed.
-    bounds   `BELIEFS`: in music, some of which is much like noise, the network must be surer than in a voice. Which
-             it is an ear says, and each stretch waits for it; nothing is late in its place
-    mended   once much was mended (of a stretch, more than `MUCH` of its power), most likely that was the fault, and
-             there is more to spoil than to gain: from then on `MENDED_BELIEFS` hold
+    bounds   `BELIEFS`: in music, and once much was mended (of a stretch, more than `MUCH` of its power), there is more
+             to spoil, and the network must be surer than in a voice. Which it is an ear says, and each stretch waits
+             for it; nothing is late in its place
+    door     in music, some of which is made of noise, another has to agree: of the change, only that share is made
+             that `door` judges the sound to be best off with
     size     what would change so little of the sound (`SIZES_DB`, over the last seconds) is as likely a part of it: the
              air of a room, a breath. Of clean sound the network would take as much; of noise that low it takes little
     highs    what is missing at the top is not a matter of taking away: it has a belief, and a method, of its own
@@ -31,14 +32,14 @@ from numpy.typing import NDArray
 from wavechain.processors import Pending, Processor, join
 from wavechain.stream import Block, Spec
 from wavechain_gan_repair.columns import Columns, Overlap
-from wavechain_gan_repair.ear import Ear, Hearing
+from wavechain_gan_repair.door import Door, Opening
+from wavechain_gan_repair.ear import Chances, Ear, Hearing
 from wavechain_gan_repair.faults import FAULTS, LOST_HIGHS
 from wavechain_gan_repair.highs import Highs
 from wavechain_gan_repair.network_session import HOPS, NetworkSession
 from wavechain_gan_repair.tally import Tally
 
-BELIEFS = np.array([[0.7, 0.9], [0.5, 0.7]])  # lower and upper bound in music, in a voice
-MENDED_BELIEFS = np.array([[0.8, 0.95], [0.6, 0.8]])
+BELIEFS = np.array([[0.6, 0.8], [0.5, 0.7]])  # lower and upper bound in music, in a voice
 MUCH = 1e-3
 SIZES_DB, SIZE_SECONDS = (-30.0, -25.0), 4.0  # below, nothing is changed; above, all; in between a part
 BELIEF_IN_LOST_HIGHS = (0.16, 0.28)  # rarer in training: the detector is less sure of them
@@ -100,6 +101,7 @@ class Repairing(Processor):
         self._belief: float | None = None
         self._powers: NDArray[np.float64] | None = None  # of the sound, and of its change
         self._hearing = Hearing(Ear(n_fft // 2, float(spec.rate) / n_fft), HOPS)
+        self.door = Door(n_fft // 2, float(spec.rate) / n_fft, HOPS)
         self._waiting: deque[_Judged] = deque()
         self._much_mended = False
         self._heard = np.zeros(len(FAULTS))
@@ -112,7 +114,7 @@ class Repairing(Processor):
 
     def flush(self) -> Block:
         done = [self._hear(stretch) for stretch in self._columns.rest()]
-        done += [self._repair(heard.voice) for heard in self._hearing.rest()]
+        done += [self._repair(*each) for each in zip(self._hearing.rest(), self.door.rest(), strict=True)]
         done.append(self._together(self._overlap.rest()))
         return join(done, self.spec)
 
@@ -124,23 +126,26 @@ class Repairing(Processor):
         chances = 1 / (1 + np.exp(-logits[:, : self._columns.inside].astype(np.float64)))
         self._heard += chances[..., : len(FAULTS)].mean(axis=0).sum(axis=0)
         self._columns_heard += chances.shape[1]
-        much = bool(len(mended)) and bool(np.square(mended).sum() > MUCH * np.square(spectra).sum())
+        powers_mended = np.square(mended).sum(axis=(0, 1, 3)) if len(mended) else np.zeros(HOPS, np.float32)
+        much = bool(powers_mended.sum() > MUCH * np.square(spectra).sum())
         # Who asks for the highs alone gets nothing else. A copy: what waits must not keep the whole stretch in memory.
         change = np.zeros_like(here) if self._highs_always else together(here, repaired) - here
         powers = np.stack([np.square(each, dtype=np.float64).sum(axis=(0, 1, 3)) for each in (here, change)])
         self._waiting.append(_Judged(here.copy(), change, chances, powers[:, : self._columns.inside], much))
         if not self._doubting:
-            return self._repair(1.0)
-        return join([self._repair(each.voice) for each in self._hearing.push(here, self._columns.inside)], self.spec)
+            return self._repair()
+        opinions = self._hearing.push(here, self._columns.inside), self.door.push(here, change, chances, powers_mended)
+        return join([self._repair(*each) for each in zip(*opinions, strict=True)], self.spec)
 
-    def _repair(self, voice: float) -> Block:
-        """The stretch that has waited longest, which is a *voice* by that chance."""
+    def _repair(self, heard: Chances | None = None, opening: Opening | None = None) -> Block:
+        """The stretch that has waited longest; what the ear *heard* there and the door said, if they were asked."""
         judged = self._waiting[0]
         here, change, chances = judged.here, judged.change, judged.chances
         self._much_mended = self._much_mended or judged.much
         lost = self._lost_highs(chances)
-        if self._doubting:
-            change *= (self._believed(voice) * self._sized())[:, None]
+        if heard is not None and opening is not None:
+            agreed = heard.voice + (1 - heard.voice) * opening
+            change *= (self._believed(heard.voice) * self._sized() * agreed)[:, None]
         self._waiting.popleft()
         if self._highs is not None and lost > 0:
             change += np.float32(lost) * self._highs(here + change, chances.shape[1])
@@ -158,7 +163,9 @@ class Repairing(Processor):
         before = _averaged(worth[0], self._belief, self._forget)
         after = _averaged(np.concatenate(worth)[::-1], float(worth[-1].mean()), self._forget)[::-1]
         self._belief = float(before[-1])
-        in_music, in_voice = MENDED_BELIEFS if self._much_mended else BELIEFS
+        in_music, in_voice = BELIEFS
+        if self._much_mended:
+            in_voice = in_music
         beliefs = (before + after[: before.size]) / 2
         return _between(_to_the_end(beliefs), *(in_music + voice * (in_voice - in_music)))
 

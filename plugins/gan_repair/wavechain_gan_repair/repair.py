@@ -88,7 +88,7 @@ class NeuralRepair(Model):
         first, last = (installed(names if self.classical else (), SETTINGS) for names in (self.first, self.last))
         repair = Classical(spec, first, self.amount, self._band(spec)) if first else _wire(spec)
         if not (self.told and (first or last)):  # a known fault with a classical repair needs no network
-            network = self._network(spec, model, beside=bool(first))
+            network = self.network(spec, model, beside=bool(first))
             repair = Mended(spec, repair, network) if first else network
         for stage in last.values():
             repair = InRoom(repair, stage, self.amount, self._band(spec), doubting=not self.told)
@@ -99,7 +99,8 @@ class NeuralRepair(Model):
         everywhere = self.preserve_below_hz <= 0 and self.preserve_above_hz >= spec.sample_rate / 2
         return None if everywhere else (self.preserve_below_hz, self.preserve_above_hz)
 
-    def _network(self, spec: Spec, model: ModelFolder, *, beside: bool) -> Processor:
+    def network(self, spec: Spec, model: ModelFolder, *, beside: bool) -> Processor:
+        """What the network does, without the classical stages; *beside* the sound it may hear what these mended."""
         if spec.sample_rate == model.sample_rate or {spec.sample_rate, model.sample_rate} <= NATIVE:
             return self._repairing(spec, model, beside=beside)
         inside = Spec.audio(model.sample_rate, spec.channels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -56,6 +57,19 @@ def test_completion_loads_nothing_heavy():
     )
     assert json.loads(done.stderr.splitlines()[-1]) == []
     assert "run" in done.stdout
+
+
+@pytest.mark.parametrize(("set_by_the_user", "threads"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")])
+def test_linear_algebra_has_one_thread_unless_told_otherwise(set_by_the_user, threads):
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(heavy=()) + "import os; print(os.environ['OPENBLAS_NUM_THREADS'])", "[]"],
+        env=environment | set_by_the_user,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == threads
 
 
 def test_an_effects_only_run_loads_no_torch_and_no_scipy(song, tmp_path):

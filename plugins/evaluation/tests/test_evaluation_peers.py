@@ -58,6 +58,9 @@ def test_a_tuned_program_and_a_chain_are_compared_and_printed_as_markdown(record
     assert f"{told['gain']:+.2f}" in line
     assert {line.count("|") for line in lines if line.startswith("|")} == {9}
     assert peers("table", report / "results.json", "--group", "speech").stdout.strip() == ""
+    every = peers("table", report / "results.json", "--every-metric").stdout
+    assert "| row | si-sdr ↑ | change-db ↓ |" in every
+    assert f"| adeclick | {told['median']:.2f} | " in every
 
 
 def test_a_program_gets_the_time_that_is_passed_on(recordings, tmp_path):

@@ -135,6 +135,9 @@ def main() -> int:
     table = commands.add_parser("table")
     table.add_argument("results", type=Path)
     table.add_argument("--group", default="all", help="speech or music alone")
+    table.add_argument(
+        "--every-metric", action="store_true", help="the medians of all metrics, not the main ones' details"
+    )
     install = commands.add_parser("install")
     tune = commands.add_parser("tune")
     bench = commands.add_parser("bench")
@@ -151,7 +154,8 @@ def main() -> int:
         arguments, rest = arguments[:cut], arguments[cut + 1 :]
     asked = parser.parse_args(arguments)
     if asked.command == "table":
-        print(markdown(json.loads(asked.results.read_text(encoding="utf-8")), asked.group), end="")
+        found = json.loads(asked.results.read_text(encoding="utf-8"))
+        print(markdown(found, asked.group, every_metric=asked.every_metric), end="")
         return 0
     work = asked.work.resolve()
     if asked.command == "install":

@@ -59,10 +59,10 @@ def wide_tables(found: Mapping[str, Any], group: str = "all") -> Iterator[Table]
             yield Table(fault, title, columns, lines, _late(told, group))
 
 
-def markdown(found: Mapping[str, Any], group: str = "all") -> str:
-    """`tables` as text for a document: a heading and a table for each fault and main metric, notes below."""
+def markdown(found: Mapping[str, Any], group: str = "all", *, every_metric: bool = False) -> str:
+    """`tables`, or `wide_tables`, as text for a document: a heading above each table, notes below."""
     parts = []
-    for table in tables(found, group):
+    for table in (wide_tables if every_metric else tables)(found, group):
         lines = [
             "| " + " | ".join(column.rstrip(">") for column in table.columns) + " |",
             "|" + "|".join("---:" if column.endswith(">") else "---" for column in table.columns) + "|",

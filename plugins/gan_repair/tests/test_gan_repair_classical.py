@@ -92,6 +92,28 @@ def test_a_repair_hears_beside_the_sound_what_was_mended_of_it(sound, size):
     np.testing.assert_array_equal(heard[2:], after - sound)
 
 
+class Hoards(Processor):
+    """Gives nothing before the end, and then everything at once."""
+
+    def __init__(self) -> None:
+        super().__init__(SPEC)
+        self.kept = [SPEC.zeros(0)]
+
+    def process(self, block: Block) -> Block:
+        self.kept.append(block)
+        return SPEC.zeros(0)
+
+    def flush(self) -> Block:
+        return np.concatenate(self.kept, axis=1)
+
+
+def test_what_comes_all_at_once_is_repaired_in_small_pieces(sound):
+    second = Second()
+    np.testing.assert_array_equal(run(Mended(SPEC, Hoards(), second), sound), sound)
+    assert sound.shape[1] > SPEC.block_steps()
+    assert max(block.shape[1] for block in second.heard) == SPEC.block_steps()
+
+
 def test_what_is_left_and_what_is_removed_add_up(sound):
     def both() -> Mended:
         return Mended(SPEC, Classical(SPEC, quieter(), 1.0, None), Second())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wavechain.errors import StageError
+from wavechain.nodes import slices
 from wavechain.processors import Pending, Processor, join
 from wavechain.registry import registry
 from wavechain.stages import StreamStage
@@ -83,7 +84,7 @@ class Classical(Processor):
         for name, part in self._parts.items():
             if name in self._spared:
                 self._spared[name].expect(rest)
-            rest = join([part.process(rest), part.flush()], self.spec)
+            rest = join([*map(part.process, slices(rest, self.spec)), part.flush()], self.spec)
         done = [self._weighed(rest)]
         if self._filter is not None:
             done.append(self._filter.rest())
@@ -196,14 +197,16 @@ class Mended(Processor):
         self._input = Pending(spec)
 
     def process(self, block: Block) -> Block:
-        mending, repairing = self._parts
         self._input.push(block)
-        return repairing.process(self._beside(mending.process(block)))
+        return join(self._repaired(self._parts[0].process(block)), self.spec)
 
     def flush(self) -> Block:
         mending, repairing = self._parts
-        rest = self._beside(mending.flush())
-        return join([repairing.process(rest), repairing.flush()], self.spec)
+        return join([*self._repaired(mending.flush()), repairing.flush()], self.spec)
+
+    def _repaired(self, mended: Block) -> list[Block]:
+        repairing = self._parts[1]
+        return [repairing.process(self._beside(piece)) for piece in slices(mended, self.spec)]
 
     def _beside(self, mended: Block) -> Block:
         return np.concatenate([mended, mended - self._input.take(mended.shape[-1])])

@@ -439,7 +439,9 @@ def _inverse(matrices: Complex) -> Complex:
     else:
         (a, b), (c, d) = matrices
         determinant = np.maximum((a * d - b * c).real, 1e-12 * (a * d).real + 1e-60)
-        inverse = np.array([[d, -b], [-c, a]]) / determinant
+        inverse = np.empty_like(matrices)
+        for (row, column), value in (((0, 0), d), ((0, 1), -b), ((1, 0), -c), ((1, 1), a)):
+            np.divide(value, determinant, out=inverse[row, column])
     return inverse
 
 

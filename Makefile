@@ -28,7 +28,7 @@ demo: $(VENV)/.ready-to-run
 	$(BIN)/wavechain demo
 
 test: $(VENV)/.ready-to-develop
-	$(RUN) pytest -n auto --maxprocesses 8 --dist loadscope
+	OMP_NUM_THREADS=1 $(RUN) pytest -n auto --maxprocesses 8 --dist loadscope
 
 slow: $(VENV)/.ready-to-develop
 	$(RUN) pytest -m slow

@@ -1,4 +1,5 @@
-"""Damaged files: thousands of mutations of real ones never crash the program, hang it, or leave half an output.
+"""Damaged files: mutations of real ones, hundreds here and thousands in `make slow`, never crash the program, hang it,
+or leave half an output.
 
 Each mutation goes through the whole command line in a process of its own kind: a worker that lives as long as it
 survives, so that a crash in a native decoder is seen as what it is.
@@ -131,7 +132,7 @@ def check(
 def test_damaged_files_never_crash_or_hang(suffix, originals, worker, tmp_path_factory):
     folder = tmp_path_factory.mktemp(f"damaged-{suffix}")
 
-    @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
     @given(damage())
     def many(harm: list[tuple[str, float, bytes]]) -> None:
         check(suffix, harm, originals, worker, folder)

@@ -21,8 +21,9 @@ Take = Callable[[Block], object]
 
 # How long a stream has to be: what grows in the first is asked again in a longer one, since a buffer may be filling.
 SECONDS = (3, 12, 60)
-# What may stay behind of what went by in half of the stream: rounding of buffers, caches of objects.
-SHARE = 0.05
+# What may stay behind of what went by in half of the stream: rounding of buffers, caches of objects. And how much of
+# that no stream is too small for: else the longest of them is played for a few numbers and tuples of the interpreter.
+SHARE, ROUNDING = 0.05, 8 * 2**10
 
 
 def bounded_memory(subject: Subject) -> None:
@@ -63,7 +64,7 @@ def refuse_growth(
         take = opened(spec.with_length(count * size))
         if take is None:
             return
-        limit = SHARE * blocks[0].nbytes * count / 2
+        limit = max(ROUNDING, SHARE * blocks[0].nbytes * count / 2)
         with np.errstate(all="ignore"):
             grown = growth(_feeding(take, blocks), count)
         if grown <= limit:

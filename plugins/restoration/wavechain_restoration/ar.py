@@ -57,16 +57,17 @@ def fitted(signal: Signal, order: int) -> Signal | None:
 def predicting(lags: Signal) -> Signal:
     """Coefficients of least excitation for sound of that autocorrelation. Shape (order + 1,), unchanged
 
-    Solved by halves: see `_solved`.
+    Many are solved by halves: see `_solved`.
     """
     matrix, wanted = toeplitz(lags[:-1]), lags[1:]
+    if wanted.size <= _CHUNK:
+        return np.concatenate([[1.0], -np.linalg.solve(matrix, wanted)])
     half = wanted.size // 2
     across = matrix[half:, :half]
     both = np.linalg.solve(matrix[:half, :half], np.column_stack([across.T, wanted[:half]]))
     onward, first = both[:, :-1], both[:, -1]
     second = np.linalg.solve(matrix[half:, half:] - across @ onward, wanted[half:] - across @ first)
-    coefficients: Signal = np.concatenate([[1.0], onward @ second - first, -second])
-    return coefficients
+    return np.concatenate([[1.0], onward @ second - first, -second])
 
 
 def burg(signal: Signal, order: int) -> Signal:

@@ -21,8 +21,8 @@ Take = Callable[[Block], object]
 
 # How long a stream has to be: what grows in the first is asked again in a longer one, since a buffer may be filling.
 SECONDS = (3, 12, 60)
-# What may stay behind of what went by in half of the stream: rounding of buffers, caches of objects. And how much of
-# that no stream is too small for: else the longest of them is played for a few numbers and tuples of the interpreter.
+# What may stay behind of what went by in half of the stream: rounding of buffers, caches of objects. A few kilobytes of
+# the interpreter's own pass as well, where they are far less than all of it: else a minute is played because of them.
 SHARE, ROUNDING = 0.05, 8 * 2**10
 
 
@@ -64,7 +64,8 @@ def refuse_growth(
         take = opened(spec.with_length(count * size))
         if take is None:
             return
-        limit = max(ROUNDING, SHARE * blocks[0].nbytes * count / 2)
+        went_by = blocks[0].nbytes * count / 2
+        limit = max(SHARE * went_by, min(ROUNDING, went_by / 4))
         with np.errstate(all="ignore"):
             grown = growth(_feeding(take, blocks), count)
         if grown <= limit:

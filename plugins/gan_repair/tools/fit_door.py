@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from fit_ear import HOP_LENGTH, N_FFT, RATE, packed, stretch
+from fit_ear import HOP_LENGTH, N_FFT, RATE, Drawn, packed, stretch
 from numpy.typing import NDArray
 
 from wavechain.models import find_model
@@ -50,16 +50,7 @@ MATTERS = 1e-4  # of a stretch: less error is none
 FOLDS = 5
 
 
-@dataclass(frozen=True)
-class Example:
-    path: Path
-    faults: tuple[str, ...]
-    seed: int
-
-    @property
-    def package(self) -> str:
-        return self.path.stem.rsplit("-", 2)[0]
-
+class Example(Drawn):
     @property
     def group(self) -> str:
         """What it is printed under."""

@@ -49,15 +49,21 @@ ROUNDS = 3  # perceptrons side by side
 
 
 @dataclass(frozen=True)
-class Example:
+class Drawn:
+    """A recording, and how it is to be worsened."""
+
     path: Path
-    voice: bool
     faults: tuple[str, ...]
     seed: int
 
     @property
     def package(self) -> str:
         return self.path.stem.rsplit("-", 2)[0]
+
+
+@dataclass(frozen=True)
+class Example(Drawn):
+    voice: bool
 
     @property
     def wanted(self) -> tuple[bool, bool]:
@@ -121,7 +127,7 @@ def examples(speech: Path, music: list[Path], noises: list[Path]) -> list[Exampl
     songs = sorted(path for folder in music for path in folder.rglob("*.flac"))
     others = [(path, False, faults) for index, path in enumerate(songs) for faults in MUSIC[index % 2 :: 2]]
     others += [(path, False, ()) for path in noises]
-    return [Example(path, voice, faults, seed) for seed, (path, voice, faults) in enumerate(voices + others)]
+    return [Example(path, faults, seed, voice) for seed, (path, voice, faults) in enumerate(voices + others)]
 
 
 def hear(example: Example, noises: list[Path]) -> NDArray[np.float64] | None:

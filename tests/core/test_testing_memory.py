@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from fractions import Fraction
 from types import SimpleNamespace
@@ -13,11 +14,9 @@ from wavechain.stream import Block, Spec
 from wavechain.testing.checks.memory import refuse_growth
 from wavechain.testing.promises import BrokenPromise
 
-FEW = 7  # numbers a step
 
-
-def played(keep: Callable[[Block], object]) -> list[float]:
-    """How long, in seconds, the streams were that it took to see that *keep* holds nothing."""
+def played(keep: Callable[[Block], object], numbers: int) -> list[float]:
+    """How long, in seconds, the streams of so many *numbers* a step were, that showed that *keep* holds nothing."""
     streams: list[float] = []
 
     def opened(spec: Spec) -> Callable[[Block], object]:
@@ -26,17 +25,19 @@ def played(keep: Callable[[Block], object]) -> list[float]:
         return keep
 
     subject = SimpleNamespace(broken=BrokenPromise)
-    blocks = [np.zeros((FEW, 9), np.float32)] * 2
-    refuse_growth(subject, "bounded-memory", "It holds", opened, Spec("few", Fraction(90), (FEW,)), blocks)
+    blocks = [np.zeros((numbers, 9), np.float32)] * 2
+    refuse_growth(subject, "bounded-memory", "It holds", opened, Spec("few", Fraction(90), (numbers,)), blocks)
     return streams
 
 
-def test_some_bytes_a_block_do_not_need_a_longer_stream():
-    notes: list[bytes] = []
-    assert len(played(lambda block: notes.append(bytes(20)))) == 1
+def test_some_bytes_that_stay_behind_once_do_not_need_a_longer_stream():
+    calls = itertools.count(1)
+    kept: list[bytes] = []
+    assert len(played(lambda block: kept.append(bytes(4_000)) if next(calls) == 16 else None, 100)) == 1
+    assert kept
 
 
 def test_a_stage_that_holds_half_of_a_stream_of_few_numbers_is_found():
     held: list[Block] = []
     with pytest.raises(BrokenPromise, match="It holds"):
-        played(lambda block: held.append(block[: (FEW + 1) // 2].copy()))
+        played(lambda block: held.append(block[:4].copy()), 7)

@@ -21,9 +21,8 @@ Take = Callable[[Block], object]
 
 # How long a stream has to be: what grows in the first is asked again in a longer one, since a buffer may be filling.
 SECONDS = (3, 12, 60)
-# What may stay behind of what went by in half of the stream: rounding of buffers, caches of objects. A few kilobytes of
-# the interpreter's own pass as well, where they are far less than all of it: else a minute is played because of them.
-SHARE, ROUNDING = 0.05, 8 * 2**10
+# What may stay behind of what went by in half of the stream: rounding of buffers, caches of objects.
+SHARE = 0.05
 
 
 def bounded_memory(subject: Subject) -> None:
@@ -64,8 +63,7 @@ def refuse_growth(
         take = opened(spec.with_length(count * size))
         if take is None:
             return
-        went_by = blocks[0].nbytes * count / 2
-        limit = max(SHARE * went_by, min(ROUNDING, went_by / 4))
+        limit = SHARE * blocks[0].nbytes * count / 2
         with np.errstate(all="ignore"):
             grown = growth(_feeding(take, blocks), count)
         if grown <= limit:
@@ -85,15 +83,15 @@ def growth(step: Callable[[int], object], count: int) -> int:
     """By how many bytes what is held grows over half of *count* calls of *step*.
 
     What is held goes up and down with every chunk that fills and is handed out: the least of the second quarter is
-    compared with the least of the last.
+    compared with the least of the last. Rings of objects that only wait for the collector are not held: in a stream of
+    few numbers they would be most of what grows.
     """
     quarter = count // 4
     with _traced():
         least = [math.inf] * 4
         for number in range(count):
             step(number)
-            if number in (quarter, 3 * quarter):
-                gc.collect()
+            gc.collect(2 if number in (quarter, 3 * quarter) else 1)
             held = tracemalloc.get_traced_memory()[0]
             if number >= quarter:
                 part = min(3, number // quarter)
